@@ -1,0 +1,128 @@
+package upstream
+
+import (
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// Timeouts bound the waits of one attempt; each is the longest time between two successful operations, as in nginx.
+type Timeouts struct {
+	Connect time.Duration // connect_timeout
+	Send    time.Duration // send_timeout
+	Read    time.Duration // read_timeout
+}
+
+// Conn is a leased connection to a peer. Apart from Cancel, one goroutine at a time uses it.
+type Conn struct {
+	Phase Phase // what the attempt is doing; the protocol and the relay move it on, errors carry it
+	State any   // the protocol's own, kept as long as the Conn; a recycled Conn keeps it for the next connection
+
+	peer     *Peer
+	net      net.Conn
+	timeouts Timeouts
+
+	requests      int       // requests that this connection has carried, the present one included
+	idleSince     time.Time // when it was given back
+	readDeadline  time.Time // what is armed at net; see arm
+	writeDeadline time.Time
+
+	received int64 // bytes read since the lease
+	canceled atomic.Bool
+}
+
+// Read reads what there is, waiting at most the read timeout. The error is io.EOF or an *Error.
+func (c *Conn) Read(p []byte) (int, error) {
+	c.armRead()
+	n, err := c.net.Read(p)
+	c.received += int64(n)
+	if err != nil && n == 0 {
+		return 0, c.fail("recv", err)
+	}
+	return n, nil
+}
+
+// Write writes all of p; no single wait is longer than the send timeout as long as the peer takes at least a part of
+// a socket buffer in it. The error is an *Error.
+func (c *Conn) Write(p []byte) (int, error) {
+	c.armWrite()
+	n, err := c.net.Write(p)
+	if err != nil {
+		return n, c.fail("send", err)
+	}
+	return n, nil
+}
+
+// WriteBuffers writes all of the pieces in order, in one system call where the platform can; it consumes the slice.
+func (c *Conn) WriteBuffers(pieces *net.Buffers) (int64, error) {
+	c.armWrite()
+	n, err := pieces.WriteTo(c.net)
+	if err != nil {
+		return n, c.fail("send", err)
+	}
+	return n, nil
+}
+
+// Reused says that the connection has carried a request before: the peer may have closed it in the meantime.
+func (c *Conn) Reused() bool { return c.requests > 1 }
+
+// Received returns the number of bytes read from the peer since the lease.
+func (c *Conn) Received() int64 { return c.received }
+
+// Cancel ends all waiting on the connection at once, from any goroutine: reads and writes return a Canceled error. The
+// holder of the lease still has to Release it.
+func (c *Conn) Cancel() {
+	c.canceled.Store(true)
+	_ = c.net.SetDeadline(time.Unix(1, 0))
+}
+
+// slack is how late a deadline may be: it is moved only when it would be earlier than asked for, then by this much too
+// far, so that a busy connection sets a timer about once a second instead of twice per request.
+const slack = time.Second
+
+// armRead sees to it that a read cannot last longer than the read timeout, give or take the slack.
+func (c *Conn) armRead() {
+	if deadline, late := due(c.readDeadline, c.timeouts.Read); late {
+		c.readDeadline = deadline
+		_ = c.net.SetReadDeadline(deadline)
+		c.keepCanceled()
+	}
+}
+
+func (c *Conn) armWrite() {
+	if deadline, late := due(c.writeDeadline, c.timeouts.Send); late {
+		c.writeDeadline = deadline
+		_ = c.net.SetWriteDeadline(deadline)
+		c.keepCanceled()
+	}
+}
+
+// keepCanceled puts back the deadline of a Cancel that came while a later one was being set.
+func (c *Conn) keepCanceled() {
+	if c.canceled.Load() {
+		_ = c.net.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// due says whether the armed deadline does not fit a wait of timeout that begins now, and which one does. Timeouts
+// of less than ten times the slack are armed exactly.
+func due(armed time.Time, timeout time.Duration) (deadline time.Time, late bool) {
+	wanted := time.Now().Add(timeout)
+	if timeout < 10*slack {
+		return wanted, true
+	}
+	ahead := armed.Sub(wanted)
+	return wanted.Add(slack), ahead < 0 || ahead > slack
+}
+
+// fail classifies an error of the connection.
+func (c *Conn) fail(call string, err error) error {
+	if c.canceled.Load() {
+		return &Error{Phase: c.Phase, Kind: Canceled, Text: "canceled", Err: os.ErrDeadlineExceeded}
+	}
+	if isEOF(err) {
+		return err
+	}
+	return classify(c.Phase, call, err)
+}

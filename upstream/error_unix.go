@@ -1,0 +1,11 @@
+//go:build unix
+
+package upstream
+
+import "syscall"
+
+// errTimedOut is what nginx shows for its own timeouts: the system's error of a connection that timed out.
+const errTimedOut = syscall.ETIMEDOUT
+
+// callName is the name under which nginx logs a system call.
+func callName(call string) string { return call + "()" }

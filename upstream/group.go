@@ -1,0 +1,84 @@
+package upstream
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+)
+
+// GroupOptions describe a group.
+type GroupOptions struct {
+	Name     string        // nginx's upstream name; shown where no peer was chosen
+	Scheme   string        // http or fastcgi: how peers are shown in the error log
+	Protocol Protocol      // the wire language of all peers
+	Peers    []PeerOptions // at least one
+
+	Keepalive         int           // idle connections kept at most, nginx's keepalive; 0 keeps none
+	KeepaliveTimeout  time.Duration // how long one stays idle at most; 0 is a minute
+	KeepaliveRequests int           // requests that one connection carries at most; 0 is nginx's 1000
+}
+
+// Group is a named group of peers that serve one application.
+type Group struct {
+	name     string
+	scheme   string
+	protocol Protocol
+	peers    []*Peer
+	single   bool // one peer only: failures disable nothing
+
+	keepalive         int
+	keepaliveTimeout  time.Duration
+	keepaliveRequests int
+	idle              atomic.Int64 // idle connections of all peers
+	conns             conns
+}
+
+// NewGroup returns a group with its peers.
+func NewGroup(opts GroupOptions) (*Group, error) {
+	if opts.Protocol == nil || len(opts.Peers) == 0 {
+		return nil, errors.New("upstream " + opts.Name + ": wants a protocol and at least one peer")
+	}
+	g := &Group{
+		name: opts.Name, scheme: opts.Scheme, protocol: opts.Protocol, single: len(opts.Peers) == 1,
+		keepalive: opts.Keepalive, keepaliveTimeout: opts.KeepaliveTimeout, keepaliveRequests: opts.KeepaliveRequests,
+	}
+	if g.keepaliveTimeout == 0 {
+		g.keepaliveTimeout = time.Minute
+	}
+	if g.keepaliveRequests == 0 {
+		g.keepaliveRequests = 1000
+	}
+	for i, peerOpts := range opts.Peers {
+		p, err := newPeer(g, i, peerOpts)
+		if err != nil {
+			return nil, err
+		}
+		g.peers = append(g.peers, p)
+	}
+	return g, nil
+}
+
+// Name returns the group's name.
+func (g *Group) Name() string { return g.name }
+
+// Scheme returns the protocol's name for log lines.
+func (g *Group) Scheme() string { return g.scheme }
+
+// Protocol returns the wire language of the peers.
+func (g *Group) Protocol() Protocol { return g.protocol }
+
+// Peers returns the peers in the order of the configuration; the slice is not to be changed.
+func (g *Group) Peers() []*Peer { return g.peers }
+
+// KeepsAlive says whether connections outlive a request.
+func (g *Group) KeepsAlive() bool { return g.keepalive > 0 }
+
+// Idle returns the number of idle connections.
+func (g *Group) Idle() int64 { return g.idle.Load() }
+
+// Close closes the idle connections. Leased ones stay with their holders; they are closed at Release.
+func (g *Group) Close() {
+	for _, p := range g.peers {
+		p.CloseIdle()
+	}
+}

@@ -1,0 +1,137 @@
+package upstream
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+// Fate says what becomes of a connection that is released.
+type Fate uint8
+
+// The fates of a connection.
+const (
+	Spent    Fate = iota // closed: the response ended with it, it broke, or it was abandoned
+	Reusable             // kept for the next request, if the group keeps connections
+)
+
+// conns recycles Conn values with what protocols keep in State; each peer's group has one protocol, so State fits.
+type conns struct{ pool sync.Pool }
+
+// Lease returns a connection to the peer: the idle one that was used last, or a new one. The caller must Release it. The
+// error is an *Error of the phase Connecting. fresh asks for a new connection, after an idle one had died.
+func (p *Peer) Lease(timeouts Timeouts, fresh bool) (*Conn, error) {
+	p.inflight.Add(1)
+	if !fresh {
+		if c := p.takeIdle(); c != nil {
+			c.begin(timeouts)
+			return c, nil
+		}
+	}
+	c, err := p.dial(timeouts)
+	if err != nil {
+		p.inflight.Add(-1)
+		return nil, err
+	}
+	c.begin(timeouts)
+	return c, nil
+}
+
+// begin starts a lease on c.
+func (c *Conn) begin(timeouts Timeouts) {
+	c.timeouts = timeouts
+	c.requests++
+	c.received = 0
+	c.Phase = Connecting
+}
+
+func (p *Peer) dial(timeouts Timeouts) (*Conn, error) {
+	dialer := net.Dialer{Timeout: timeouts.Connect, KeepAlive: -1}
+	nc, err := dialer.Dial(p.network, p.target)
+	if err != nil {
+		return nil, connectError(err)
+	}
+	c, _ := p.group.conns.pool.Get().(*Conn)
+	if c == nil {
+		c = &Conn{}
+	}
+	c.peer, c.net = p, nc
+	return c, nil
+}
+
+// connectError tells a dial that ran into its timeout from one that was refused.
+func connectError(err error) *Error {
+	if ne := net.Error(nil); asNetError(err, &ne) && ne.Timeout() {
+		return &Error{Phase: Connecting, Kind: TimedOut, Text: "upstream timed out", Err: errTimedOut}
+	}
+	return classify(Connecting, "connect", err)
+}
+
+// Release ends the lease. A Reusable connection goes to the idle ones if the group keeps connections, has room, and the
+// connection may carry one more request; every other is closed.
+func (c *Conn) Release(fate Fate) {
+	p := c.peer
+	p.inflight.Add(-1)
+	if fate == Reusable && c.requests < p.group.keepaliveRequests && !c.canceled.Load() && p.putIdle(c) {
+		return
+	}
+	c.close()
+}
+
+// close closes the connection and recycles c.
+func (c *Conn) close() {
+	_ = c.net.Close()
+	g := c.peer.group
+	*c = Conn{State: c.State}
+	g.conns.pool.Put(c)
+}
+
+// takeIdle returns the idle connection that was used last and is still open, or nil.
+func (p *Peer) takeIdle() *Conn {
+	if p.group.keepalive == 0 {
+		return nil
+	}
+	for {
+		p.mu.Lock()
+		last := len(p.idle) - 1
+		if last < 0 {
+			p.mu.Unlock()
+			return nil
+		}
+		c := p.idle[last]
+		p.idle[last] = nil
+		p.idle = p.idle[:last]
+		p.mu.Unlock()
+		p.group.idle.Add(-1)
+		if time.Since(c.idleSince) < p.group.keepaliveTimeout && quiet(c.net) {
+			return c
+		}
+		c.close()
+	}
+}
+
+// putIdle keeps c for the next request, unless there are enough idle connections or the peer's process has gone.
+func (p *Peer) putIdle(c *Conn) bool {
+	g := p.group
+	if g.idle.Add(1) > int64(g.keepalive) || !p.ready.Load() {
+		g.idle.Add(-1)
+		return false
+	}
+	c.idleSince = time.Now()
+	p.mu.Lock()
+	p.idle = append(p.idle, c)
+	p.mu.Unlock()
+	return true
+}
+
+// CloseIdle closes the peer's idle connections.
+func (p *Peer) CloseIdle() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+	for _, c := range idle {
+		p.group.idle.Add(-1)
+		c.close()
+	}
+}

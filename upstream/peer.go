@@ -1,0 +1,210 @@
+package upstream
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// PeerOptions describe a peer; the fields are nginx's parameters of the server directive.
+type PeerOptions struct {
+	Address     string        // host:port, or unix:/path
+	Weight      int           // 0 is 1
+	MaxFails    int           // failures within FailTimeout that disable the peer; 0 switches the accounting off
+	FailTimeout time.Duration // how long a peer stays disabled, and how long failures count
+	MaxConns    int           // requests in flight at most; 0 is no limit
+	Backup      bool          // used only when no other peer is usable
+	Down        bool          // never used
+	NotReady    bool          // not used until SetReady(true): its process is still starting
+}
+
+// Peer is one address of a group.
+type Peer struct {
+	address     string // as shown in logs, set by NewGroup, read only as the others of this block
+	network     string // tcp or unix
+	target      string // what is dialled
+	index       int    // position in Group.Peers
+	weight      int
+	maxFails    int
+	failTimeout time.Duration
+	maxConns    int
+	backup      bool
+	down        bool
+	group       *Group
+
+	ready     atomic.Bool  // what the supervisor knows: true also when nobody supervises
+	inflight  atomic.Int64 // leased, dialling included
+	effective atomic.Int64 // nginx's effective_weight: lowered by failures, raised again by picks
+	requests  atomic.Uint64
+	failures  atomic.Uint64 // failed attempts since the start, for the status page
+
+	mu       sync.Mutex // guards all below
+	fails    int        // since the last success after a check
+	accessed time.Time  // last failure
+	checked  time.Time  // last failure, or last time that the peer was tried after FailTimeout
+	idle     []*Conn    // most recently used last
+}
+
+// Outcome is how an attempt ended, for the peer's health.
+type Outcome uint8
+
+// The outcomes of an attempt.
+const (
+	Succeeded Outcome = iota // the peer answered
+	Broken                   // the attempt failed by nginx's rules: counts against max_fails
+	Abandoned                // ended by the client or by us: says nothing about the peer
+)
+
+func newPeer(g *Group, index int, opts PeerOptions) (*Peer, error) {
+	p := &Peer{
+		address: opts.Address, network: "tcp", target: opts.Address, index: index, group: g,
+		weight: max(opts.Weight, 1), maxFails: opts.MaxFails, failTimeout: opts.FailTimeout,
+		maxConns: opts.MaxConns, backup: opts.Backup, down: opts.Down,
+	}
+	if path, ok := strings.CutPrefix(opts.Address, "unix:"); ok {
+		p.network, p.target = "unix", path
+	} else if _, _, err := net.SplitHostPort(opts.Address); err != nil {
+		return nil, errors.New("peer " + opts.Address + ": want host:port or unix:/path")
+	}
+	p.effective.Store(int64(p.weight))
+	p.ready.Store(!opts.NotReady)
+	return p, nil
+}
+
+// Address returns the peer's address as logs show it.
+func (p *Peer) Address() string { return p.address }
+
+// Index returns the peer's position in its group.
+func (p *Peer) Index() int { return p.index }
+
+// Weight returns the configured weight.
+func (p *Peer) Weight() int { return p.weight }
+
+// Backup says that the peer is used only when no other is usable.
+func (p *Peer) Backup() bool { return p.backup }
+
+// Ready says whether the peer's process listens; a peer that nobody supervises always does.
+func (p *Peer) Ready() bool { return p.ready.Load() }
+
+// SetReady notes what the supervisor knows of the peer's process. A peer that becomes ready starts without failures; one
+// that is not loses its idle connections.
+func (p *Peer) SetReady(ready bool) {
+	if p.ready.Swap(ready) == ready {
+		return
+	}
+	p.mu.Lock()
+	p.fails = 0
+	p.mu.Unlock()
+	p.effective.Store(int64(p.weight))
+	if !ready {
+		p.CloseIdle()
+	}
+}
+
+// Inflight returns the number of leases at this moment.
+func (p *Peer) Inflight() int64 { return p.inflight.Load() }
+
+// Usable says whether nginx would consider the peer for an attempt: not down, its process ready, below max_conns and not
+// disabled by failures. In a group of one peer failures disable nothing.
+func (p *Peer) Usable(now time.Time) bool {
+	if p.down || !p.ready.Load() {
+		return false
+	}
+	if p.maxConns > 0 && p.inflight.Load() >= int64(p.maxConns) {
+		return false
+	}
+	return !p.Disabled(now)
+}
+
+// Disabled says whether failures keep the peer out of the choice: max_fails were reached and fail_timeout is not over.
+func (p *Peer) Disabled(now time.Time) bool {
+	if p.maxFails == 0 || p.group.single {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.fails >= p.maxFails && now.Sub(p.checked) <= p.failTimeout
+}
+
+// Picked notes that the peer was chosen at the given time. After fail_timeout a disabled peer is let through once per
+// fail_timeout: this is where the next such period begins.
+func (p *Peer) Picked(now time.Time) {
+	p.requests.Add(1)
+	if p.maxFails == 0 {
+		return
+	}
+	p.mu.Lock()
+	if p.fails > 0 && now.Sub(p.checked) > p.failTimeout {
+		p.checked = now
+	}
+	p.mu.Unlock()
+}
+
+// EffectiveWeight returns the weight for one turn of smooth weighted round robin, and lets a weight that failures
+// lowered recover by one, as nginx does at each turn.
+func (p *Peer) EffectiveWeight() int64 {
+	effective := p.effective.Load()
+	if effective < int64(p.weight) {
+		p.effective.Add(1)
+	}
+	return effective
+}
+
+// Report tells the peer how an attempt ended. It returns true when failures have reached max_fails, so that the peer is
+// disabled from now on (nginx's warning "upstream server temporarily disabled").
+func (p *Peer) Report(outcome Outcome, now time.Time) (disabled bool) {
+	switch outcome {
+	case Succeeded:
+		return p.succeeded()
+	case Broken:
+		return p.failed(now)
+	case Abandoned:
+		return false
+	default:
+		return false
+	}
+}
+
+// succeeded forgets failures once the peer was checked after its last one.
+func (p *Peer) succeeded() bool {
+	p.mu.Lock()
+	if p.accessed.Before(p.checked) {
+		p.fails = 0
+	}
+	p.mu.Unlock()
+	return false
+}
+
+func (p *Peer) failed(now time.Time) bool {
+	p.failures.Add(1)
+	if p.maxFails == 0 || p.group.single {
+		return false
+	}
+	p.mu.Lock()
+	p.fails++
+	p.accessed, p.checked = now, now
+	disabled := p.fails >= p.maxFails
+	p.mu.Unlock()
+	lowered := p.effective.Load() - int64(p.weight/p.maxFails)
+	p.effective.Store(max(lowered, 0))
+	return disabled
+}
+
+// Fails returns the failures that count at present.
+func (p *Peer) Fails() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.fails
+}
+
+// Requests returns how often the peer was picked, Failures how many attempts failed at it, both since the start.
+func (p *Peer) Requests() uint64 { return p.requests.Load() }
+
+// Failures returns how many attempts failed at the peer since the start.
+func (p *Peer) Failures() uint64 { return p.failures.Load() }
+
+// Down says that the configuration takes the peer out of use.
+func (p *Peer) Down() bool { return p.down }
