@@ -1,0 +1,35 @@
+// Package proxy is the path of one request: route it, run its handler, finish it.
+//
+// # The map
+//
+// upstream knows who can answer and how to talk to them. balancer knows which of them answers this time. buffering holds
+// a body between a fast side and a slow side. proxy carries one exchange from the client to a peer and back. This root
+// package holds the vocabulary (Exchange, Handler, Content, Site, Route, Front); its children import it and never each
+// other. One composition root, cmd/spillway/internal/app, wires them; only it imports configs.
+//
+// # The journey of one request
+//
+//  1. Accept: proxy/downstream/listen.go; fasthttp parses the head.
+//  2. Adapt: proxy/downstream/h1.go refuses what is malformed (proxy/downstream/guard.go) and fills an Exchange. From
+//     here on nothing knows the client's HTTP version.
+//  3. Route: proxy/serve.go asks proxy/routing/table.go.
+//  4. Prepare: proxy/headers.go holds the limits of the route.
+//  5. Hold the request body: proxy/relay/request.go with buffering/body.go: a slow sender never occupies a process.
+//  6. Pick and lease: proxy/relay/attempt.go asks balancer/round_robin.go for a peer and upstream/lease.go for a
+//     connection to it: an idle one, or a new one.
+//  7. Speak: upstream/fastcgi and upstream/http1 send the request and receive the head. On failure proxy/relay/retry.go
+//     goes back to 6, or to proxy/errors.go.
+//  8. Pump and spill: proxy/relay/response.go. A small response goes to the client in one write with its head. A larger
+//     or slower one goes through buffering/pipe.go: filled at the peer's speed, first in memory, then in the spill file;
+//     delivered at the client's speed. The connection to the peer is given back with the peer's last byte.
+//  9. Finish: proxy/finish.go, exactly once, whatever happened: buffers to the arena, access log, metrics.
+//
+// # Interfaces
+//
+// The list is complete: upstream.Protocol, balancer.Picker, Handler and Content. Another one needs two real
+// implementations.
+//
+// # What it does not do
+//
+// It does not read configuration, does not know which protocol the client or the peer speaks, and holds no global state.
+package proxy

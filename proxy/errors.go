@@ -1,0 +1,82 @@
+package proxy
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+)
+
+// StatusError is an error that ends an exchange with a status of ours and its page.
+type StatusError struct {
+	Code  int   // 400 to 599
+	Cause Cause // for the metrics
+	Err   error // what happened; already logged
+}
+
+// StatusClientGone is nginx's status for a client that left before the response; it is only ever logged.
+const StatusClientGone = 499
+
+// Error returns the status and what happened.
+func (e *StatusError) Error() string {
+	text := strconv.Itoa(e.Code) + " " + statusText(e.Code)
+	if e.Err != nil {
+		text += ": " + e.Err.Error()
+	}
+	return text
+}
+
+// Unwrap returns what happened.
+func (e *StatusError) Unwrap() error { return e.Err }
+
+// statusText is the reason phrase on error pages, in nginx's words where they differ from RFC 9110's.
+func statusText(code int) string {
+	switch code {
+	case fasthttp.StatusRequestEntityTooLarge:
+		return "Request Entity Too Large"
+	case fasthttp.StatusServiceUnavailable:
+		return "Service Temporarily Unavailable"
+	case fasthttp.StatusGatewayTimeout:
+		return "Gateway Time-out"
+	case fasthttp.StatusRequestTimeout:
+		return "Request Time-out"
+	case fasthttp.StatusRequestURITooLong:
+		return "Request-URI Too Large"
+	case fasthttp.StatusRequestHeaderFieldsTooLarge:
+		return "Request Header Or Cookie Too Large"
+	case StatusClientGone:
+		return "Client Closed Request"
+	default:
+		return fasthttp.StatusMessage(code)
+	}
+}
+
+// Page returns the body of nginx's built-in error page for a status, signed by spillway.
+func Page(code int) []byte {
+	title := strconv.Itoa(code) + " " + statusText(code)
+	return []byte("<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + title +
+		"</h1></center>\r\n<hr><center>spillway</center>\r\n</body>\r\n</html>\r\n")
+}
+
+// SetError makes the response of ex the error page of err: a StatusError's status, else 500. What a handler had put into
+// the response is dropped.
+func (ex *Exchange) SetError(err error) {
+	failed := &StatusError{}
+	if !errors.As(err, &failed) {
+		failed = &StatusError{Code: fasthttp.StatusInternalServerError, Cause: CauseInternal, Err: err}
+	}
+	if ex.Content != nil {
+		_ = ex.Content.Close(err)
+	}
+	ex.Response.Reset()
+	ex.Response.SetStatusCode(failed.Code)
+	ex.Response.SetContentType("text/html")
+	ex.Content, ex.Bytes = nil, Page(failed.Code)
+	ex.Length = int64(len(ex.Bytes))
+	ex.Cause = failed.Cause
+	switch failed.Code {
+	case fasthttp.StatusBadRequest, fasthttp.StatusRequestTimeout, fasthttp.StatusRequestEntityTooLarge,
+		fasthttp.StatusRequestURITooLong, fasthttp.StatusRequestHeaderFieldsTooLarge, StatusClientGone:
+		ex.CloseClient = true
+	}
+}

@@ -1,0 +1,185 @@
+package proxy
+
+import (
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// Exchange is one request and its response, from the moment its head was parsed until Finish. One goroutine at a time
+// works on it, apart from MarkGone. Byte slices are borrowed from the connection and valid until Finish.
+type Exchange struct {
+	// The request. The front that accepted it fills this block before Serve.
+	Request    *fasthttp.RequestHeader // fields; names are in canonical form
+	Method     []byte
+	Target     []byte    // the request-target in origin-form, as the client sent it: nginx's $request_uri
+	Path       []byte    // decoded and normalised: nginx's $uri
+	Query      []byte    // without the question mark: nginx's $args
+	Proto      []byte    // HTTP/1.0 or HTTP/1.1
+	Host       []byte    // lower case, without port and final dot: nginx's $host
+	Body       io.Reader // the request body as it arrives; nil without one
+	BodyLength int64     // declared length of the body, 0 without one, -1 when it is chunked
+	HeadBytes  int       // length of the request's head as received
+	Start      time.Time // when the head had been read
+
+	// The connection of the client.
+	Scheme     string // http or https
+	RemoteAddr string // nginx's $remote_addr: without port; "unix:" for a unix socket
+	RemotePort string
+	ServerAddr string // the address that the client connected to
+	ServerPort string
+	Conn       uint64 // number of the connection, the *N of nginx's error log
+	ConnServed int    // requests on this connection, this one included
+
+	// Set by Serve.
+	Route *Route // the location that matched
+	ID    string // 32 hexadecimal digits, nginx's $request_id; made when first asked for, see RequestID
+
+	// The response. Handlers fill it; the front sends it.
+	Response    *fasthttp.ResponseHeader
+	Content     Content // the body; nil: Bytes is the body
+	Bytes       []byte
+	Length      int64 // of Content in bytes, -1 when it is not known before its end
+	CloseClient bool  // the client's connection is not used again
+
+	// The record that the access log and the metrics read in Finish.
+	Upstream      string    // name of the group, "" when none was asked
+	Attempts      []Attempt // in order
+	Cause         Cause     // why the status is a 5xx or 499 of ours
+	BytesSent     int64     // to the client, head included; set before Finish
+	BodyBytesSent int64     // to the client, framing not included; set before Finish
+	RequestBytes  int64     // of the request body that were read
+	Spilled       int64     // bytes of the response that went through the spill file
+	Truncated     bool      // the response was cut after its head had been sent
+	End           time.Time // set by Finish
+
+	front    *Front
+	finished bool
+	gone     gone
+}
+
+// Attempt is the record of one try of an exchange on one peer. Times are -1 when that point was not reached.
+type Attempt struct {
+	Peer     string        // address; the group's name when no peer was usable
+	Status   int           // of the peer's response, 502 or 504 for a failed attempt, as nginx's $upstream_status
+	Connect  time.Duration // until the connection was there
+	Head     time.Duration // until the response head was there
+	Response time.Duration // until the last byte of the response
+	Received int64         // bytes from the peer
+}
+
+// Cause is why spillway itself answered with an error, for the metrics' label.
+type Cause string
+
+// The causes of errors of our own.
+const (
+	NoCause          Cause = ""
+	CauseRefused     Cause = "refused"
+	CauseReset       Cause = "failed" // reset, closed early
+	CauseTimeout     Cause = "timeout"
+	CauseInvalid     Cause = "invalid_response"
+	CauseNoPeers     Cause = "no_live_upstreams"
+	CauseClientGone  Cause = "client_gone"
+	CauseRequestBody Cause = "request_body"
+	CauseInternal    Cause = "internal"
+)
+
+// Handler fills the response of an exchange; an error becomes an error page.
+type Handler interface {
+	Serve(ex *Exchange) error
+}
+
+// Content is a response body. WriteTo is called at most once, by the front; Read is for what is in between, such as a
+// cache. Close is called exactly once, with the error that ended the sending, and gives everything back.
+type Content interface {
+	io.Reader
+	io.WriterTo
+	Close(err error) error
+}
+
+// Status returns the status of the response.
+func (ex *Exchange) Status() int { return ex.Response.StatusCode() }
+
+// Head says that the request's method is HEAD.
+func (ex *Exchange) Head() bool { return string(ex.Method) == fasthttp.MethodHead }
+
+// Front returns the Front that serves the exchange; nil before Serve.
+func (ex *Exchange) Front() *Front { return ex.front }
+
+// Log returns the logger of errors; the exchange itself is the attribute to pass: log.Warn("...", "exchange", ex).
+func (ex *Exchange) Log() *slog.Logger { return ex.front.log }
+
+// ServerName returns the first name of the server that the request was for.
+func (ex *Exchange) ServerName() string {
+	if ex.Route == nil || ex.Route.Site == nil {
+		return ""
+	}
+	return ex.Route.Site.Name
+}
+
+// LogValue gives the exchange's part of an error line; the keys are those of style.md and nginx's line is made of them.
+func (ex *Exchange) LogValue() slog.Value {
+	attrs := make([]slog.Attr, 0, 8)
+	attrs = append(attrs,
+		slog.Uint64("conn", ex.Conn),
+		slog.String("client", ex.RemoteAddr),
+		slog.String("server", ex.ServerName()))
+	if len(ex.Method) > 0 {
+		attrs = append(attrs, slog.String("request", string(ex.Method)+" "+string(ex.Target)+" "+string(ex.Proto)))
+	}
+	if ex.Request != nil {
+		if host := ex.Request.Host(); len(host) > 0 {
+			attrs = append(attrs, slog.String("host", string(host)))
+		}
+		if referrer := ex.Request.Peek("Referer"); len(referrer) > 0 {
+			attrs = append(attrs, slog.String("referrer", string(referrer)))
+		}
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// gone is how the front tells whoever works for the exchange that the client has left.
+type gone struct {
+	mu   sync.Mutex // guards both; held while stop runs, so that OnGone(nil) returns only when stop has
+	left bool
+	stop func()
+}
+
+// OnGone sets what is called, once and from another goroutine, when the client leaves; nil takes it back, after which it
+// is not running any more. If the client has left already, stop is called at once. stop must not block, nor call OnGone.
+func (ex *Exchange) OnGone(stop func()) {
+	ex.gone.mu.Lock()
+	defer ex.gone.mu.Unlock()
+	ex.gone.stop = stop
+	if ex.gone.left && stop != nil {
+		stop()
+	}
+}
+
+// MarkGone notes that the client has left; the front calls it, from any goroutine.
+func (ex *Exchange) MarkGone() {
+	ex.gone.mu.Lock()
+	defer ex.gone.mu.Unlock()
+	if ex.gone.left {
+		return
+	}
+	ex.gone.left = true
+	if ex.gone.stop != nil {
+		ex.gone.stop()
+	}
+}
+
+// Gone says whether the client has left.
+func (ex *Exchange) Gone() bool {
+	ex.gone.mu.Lock()
+	defer ex.gone.mu.Unlock()
+	return ex.gone.left
+}
+
+// Reset prepares the exchange for the next request; the front calls it after Finish. What only grows is kept.
+func (ex *Exchange) Reset() {
+	*ex = Exchange{Attempts: ex.Attempts[:0]}
+}

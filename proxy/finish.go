@@ -1,0 +1,28 @@
+package proxy
+
+import "time"
+
+// Finish ends the exchange: the front calls it exactly once, after the response has been sent or the client was lost (err
+// says why), with BytesSent and BodyBytesSent set. It gives the content back and then tells the observers.
+func (ex *Exchange) Finish(err error) {
+	if ex.finished {
+		panic("proxy: exchange finished twice")
+	}
+	ex.finished = true
+	if ex.Content != nil {
+		if cut := ex.Content.Close(err); cut != nil {
+			ex.Truncated = true
+		}
+		ex.Content = nil
+	}
+	if err != nil {
+		ex.Truncated = true
+	}
+	ex.End = time.Now()
+	if ex.front == nil {
+		return
+	}
+	for _, observe := range ex.front.observers {
+		observe(ex)
+	}
+}

@@ -1,0 +1,69 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/valyala/fasthttp"
+
+	"spillway/proxy/routing"
+)
+
+// Options are the parts of a Front.
+type Options struct {
+	Routes    *routing.Table[*Route] // required: the servers and locations of one listener
+	Log       *slog.Logger           // required: the error log
+	Observers []func(*Exchange)      // called in Finish, in order: access log, metrics
+}
+
+// Front serves the exchanges of one listener by one configuration. It is immutable: a reload makes another.
+type Front struct {
+	routes    *routing.Table[*Route]
+	log       *slog.Logger
+	observers []func(*Exchange)
+}
+
+// New returns a Front.
+func New(opts Options) (*Front, error) {
+	if opts.Routes == nil || opts.Log == nil {
+		return nil, errors.New("front: routes and log are required")
+	}
+	return &Front{routes: opts.Routes, log: opts.Log, observers: opts.Observers}, nil
+}
+
+// Serve routes ex, runs the handler and leaves a response in ex, whatever happens. The caller sends it and calls Finish.
+func (f *Front) Serve(ex *Exchange) {
+	ex.front = f
+	if err := f.serve(ex); err != nil {
+		ex.SetError(err)
+	}
+}
+
+// Refuse leaves the error page of err in ex, for a request that cannot be routed, such as a malformed one.
+func (f *Front) Refuse(ex *Exchange, err error) {
+	ex.front = f
+	ex.SetError(err)
+}
+
+func (f *Front) serve(ex *Exchange) (err error) {
+	defer func() {
+		if crash := recover(); crash != nil {
+			f.log.Error("handler panicked", "exchange", ex, "stack", string(debug.Stack()), "err", fmt.Sprint(crash))
+			err = &StatusError{Code: fasthttp.StatusInternalServerError, Cause: CauseInternal}
+		}
+	}()
+	route, ok := f.routes.Find(ex.Host, ex.Path)
+	if !ok {
+		return &StatusError{Code: fasthttp.StatusNotFound}
+	}
+	ex.Route = route
+	if err := ex.prepare(); err != nil {
+		return err
+	}
+	if route.Handler == nil {
+		return &StatusError{Code: fasthttp.StatusNotFound}
+	}
+	return route.Handler.Serve(ex)
+}

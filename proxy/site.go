@@ -1,0 +1,14 @@
+package proxy
+
+// Site is one server of the configuration: a set of host names.
+type Site struct {
+	Name string // the first server_name; shown in logs as "server:" and to applications as SERVER_NAME
+}
+
+// Route is one location of a site: a path rule, its limits and its handler.
+type Route struct {
+	Site    *Site
+	Path    string  // the location's path, as configured
+	Handler Handler // answers; nil: 404
+	MaxBody int64   // client_max_body_size in bytes; 0 is no limit
+}
