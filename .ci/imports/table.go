@@ -1,0 +1,80 @@
+package main
+
+// The rules of the design as data. A change here is a change of the design: it needs its reason in the same commit.
+
+// topLevel is what may stand in the repository's root; hidden files and folders may too.
+var topLevel = []string{
+	"cmd", "proxy", "balancer", "upstream", "buffering", "configs", "deploy", "go.mod", "go.sum", "README.md",
+}
+
+// ours says which of our packages a package may import, from the bottom up. "/..." means a package and all below it.
+// A package that is not listed may not exist. Test files may import all of ours but cmd.
+var ours = []struct {
+	pkg  string
+	uses []string
+}{
+	{"buffering", nil},
+	{"proxy/routing", nil},
+	{"proxy/logfile", nil},
+	{"upstream/supervisor", nil},
+	{"configs", nil},
+
+	{"configs/nginx", []string{"configs"}},
+	{"upstream", nil},
+	{"proxy", []string{"proxy/routing"}},
+
+	{"upstream/cgi", []string{"upstream"}},
+	{"upstream/http1", []string{"upstream"}},
+	{"upstream/health", []string{"upstream"}},
+	{"upstream/upstreamtest", []string{"upstream"}},
+	{"balancer", []string{"upstream"}},
+	{"proxy/rewrite", []string{"proxy"}},
+	{"proxy/static", []string{"proxy"}},
+	{"proxy/cache", []string{"proxy", "buffering"}},
+	{"proxy/downstream", []string{"proxy"}},
+	{"proxy/accesslog", []string{"proxy"}},
+	{"proxy/errorlog", []string{"proxy"}},
+	{"proxy/metrics", []string{"proxy"}},
+	{"proxy/dashboard", []string{"proxy"}},
+
+	{"upstream/fastcgi", []string{"upstream", "upstream/cgi"}},
+	{"upstream/scgi", []string{"upstream", "upstream/cgi"}},
+	{"upstream/uwsgi", []string{"upstream", "upstream/cgi"}},
+	{"proxy/relay", []string{"proxy", "balancer", "upstream", "buffering"}},
+
+	{"cmd/spillway/...", []string{
+		"proxy/...", "balancer", "upstream/...", "buffering", "configs/...", "cmd/spillway/internal/...",
+	}},
+
+	{"deploy/bench", nil},
+	{".ci/imports", nil},
+}
+
+// theirs says which of our packages may import a module; what is not listed may not be imported at all. Test files may import
+// any of these.
+var theirs = []struct {
+	module string
+	users  []string
+}{
+	// Outside proxy/downstream only headTypes: see there.
+	{fasthttp, []string{"proxy/...", "upstream/...", "balancer", "cmd/..."}},
+	{"gopkg.in/yaml.v3", []string{"configs"}},
+	{"github.com/prometheus/client_golang", []string{"proxy/metrics", "cmd/..."}},
+	{"github.com/prometheus/client_model", []string{"proxy/metrics", "cmd/..."}},
+	{"github.com/hashicorp/go-retryablehttp", []string{"upstream/supervisor", "upstream/health", "cmd/..."}},
+	{"golang.org/x/sys", []string{"..."}},
+}
+
+// fasthttp is known by name in proxy/downstream only; elsewhere its two header types serve as the neutral message head.
+const fasthttp = "github.com/valyala/fasthttp"
+
+var (
+	fasthttpHome = "proxy/downstream"
+	headTypes    = []string{"RequestHeader", "ResponseHeader"}
+)
+
+// vagueNames name no job: a function that fits nowhere belongs beside its only caller.
+var vagueNames = []string{"util", "utils", "common", "helper", "helpers", "types", "base"}
+
+// maxLines is the length at which a Go file has more than one subject.
+const maxLines = 500
