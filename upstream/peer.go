@@ -41,11 +41,11 @@ type Peer struct {
 	requests  atomic.Uint64
 	failures  atomic.Uint64 // failed attempts since the start, for the status page
 
-	mu       sync.Mutex // guards all below
-	fails    int        // since the last success after a check
-	accessed time.Time  // last failure
-	checked  time.Time  // last failure, or last time that the peer was tried after FailTimeout
-	idle     []*Conn    // most recently used last
+	fails    atomic.Int64 // since the last success after a check; changed under mu, read without it where 0 is enough
+	mu       sync.Mutex   // guards all below
+	accessed time.Time    // last failure
+	checked  time.Time    // last failure, or last time that the peer was tried after FailTimeout
+	idle     []*Conn      // most recently used last
 }
 
 // Outcome is how an attempt ended, for the peer's health.
@@ -95,9 +95,7 @@ func (p *Peer) SetReady(ready bool) {
 	if p.ready.Swap(ready) == ready {
 		return
 	}
-	p.mu.Lock()
-	p.fails = 0
-	p.mu.Unlock()
+	p.fails.Store(0)
 	p.effective.Store(int64(p.weight))
 	if !ready {
 		p.CloseIdle()
@@ -121,23 +119,23 @@ func (p *Peer) Usable(now time.Time) bool {
 
 // Disabled says whether failures keep the peer out of the choice: max_fails were reached and fail_timeout is not over.
 func (p *Peer) Disabled(now time.Time) bool {
-	if p.maxFails == 0 || p.group.single {
+	if p.maxFails == 0 || p.group.single || p.fails.Load() < int64(p.maxFails) {
 		return false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.fails >= p.maxFails && now.Sub(p.checked) <= p.failTimeout
+	return now.Sub(p.checked) <= p.failTimeout
 }
 
 // Picked notes that the peer was chosen at the given time. After fail_timeout a disabled peer is let through once per
 // fail_timeout: this is where the next such period begins.
 func (p *Peer) Picked(now time.Time) {
 	p.requests.Add(1)
-	if p.maxFails == 0 {
+	if p.fails.Load() == 0 {
 		return
 	}
 	p.mu.Lock()
-	if p.fails > 0 && now.Sub(p.checked) > p.failTimeout {
+	if now.Sub(p.checked) > p.failTimeout {
 		p.checked = now
 	}
 	p.mu.Unlock()
@@ -170,9 +168,12 @@ func (p *Peer) Report(outcome Outcome, now time.Time) (disabled bool) {
 
 // succeeded forgets failures once the peer was checked after its last one.
 func (p *Peer) succeeded() bool {
+	if p.fails.Load() == 0 {
+		return false
+	}
 	p.mu.Lock()
 	if p.accessed.Before(p.checked) {
-		p.fails = 0
+		p.fails.Store(0)
 	}
 	p.mu.Unlock()
 	return false
@@ -184,9 +185,8 @@ func (p *Peer) failed(now time.Time) bool {
 		return false
 	}
 	p.mu.Lock()
-	p.fails++
 	p.accessed, p.checked = now, now
-	disabled := p.fails >= p.maxFails
+	disabled := p.fails.Add(1) >= int64(p.maxFails)
 	p.mu.Unlock()
 	lowered := p.effective.Load() - int64(p.weight/p.maxFails)
 	p.effective.Store(max(lowered, 0))
@@ -194,13 +194,9 @@ func (p *Peer) failed(now time.Time) bool {
 }
 
 // Fails returns the failures that count at present.
-func (p *Peer) Fails() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.fails
-}
+func (p *Peer) Fails() int { return int(p.fails.Load()) }
 
-// Requests returns how often the peer was picked, Failures how many attempts failed at it, both since the start.
+// Requests returns how often the peer was picked since the start.
 func (p *Peer) Requests() uint64 { return p.requests.Load() }
 
 // Failures returns how many attempts failed at the peer since the start.
