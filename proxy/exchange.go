@@ -78,7 +78,7 @@ type Cause string
 const (
 	NoCause          Cause = ""
 	CauseRefused     Cause = "refused"
-	CauseReset       Cause = "failed" // reset, closed early
+	CauseFailed      Cause = "failed" // reset, closed early
 	CauseTimeout     Cause = "timeout"
 	CauseInvalid     Cause = "invalid_response"
 	CauseNoPeers     Cause = "no_live_upstreams"

@@ -56,10 +56,13 @@ type Response struct {
 	Body     io.Reader // the rest of the body after Prefix; io.EOF is its true end, everything else an *Error
 	Reusable bool      // the connection can carry another request; valid when Complete, or after Body's io.EOF
 
+	Excess   bool      // the peer sent more body than it had declared (nginx warns of it); the rest was not read
+
 	named []byte // what the response's Connection field names, comma separated; see AddField
 }
 
 // Reset prepares r for another attempt; the fields that the caller sets are kept.
 func (r *Response) Reset() {
 	r.Length, r.Prefix, r.Complete, r.Body, r.Reusable, r.named = -1, nil, false, nil, false, r.named[:0]
+	r.Excess = false
 }
