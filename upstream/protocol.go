@@ -56,7 +56,7 @@ type Response struct {
 	Body     io.Reader // the rest of the body after Prefix; io.EOF is its true end, everything else an *Error
 	Reusable bool      // the connection can carry another request; valid when Complete, or after Body's io.EOF
 
-	Excess   bool      // the peer sent more body than it had declared (nginx warns of it); the rest was not read
+	Excess bool // the peer sent more body than it had declared (nginx warns of it); the rest was not read
 
 	named []byte // what the response's Connection field names, comma separated; see AddField
 }
