@@ -1,0 +1,84 @@
+package configs
+
+import (
+	"path/filepath"
+	"time"
+)
+
+// All defaults are in this file; examples/full.yaml documents them, and a test holds the two together. A default without
+// a reason beside it is nginx's.
+
+// DefaultSettings returns the settings of a location for which a file says nothing. Buffering.Derive must
+// follow, when the values of the file are in.
+func DefaultSettings() Settings {
+	return Settings{
+		Buffering: Buffering{On: true, BufferSize: 8 * KiB, Buffers: Buffers{8, 8 * KiB}, MaxTempFileSize: 1 * GiB},
+		// nginx's buffer on 64-bit systems.
+		Request:        Request{Buffering: true, MaxSize: 1 * MiB, BufferSize: 16 * KiB},
+		Retry:          Retry{On: []string{"error", "timeout"}},
+		ConnectTimeout: Duration(60 * time.Second),
+		SendTimeout:    Duration(60 * time.Second),
+		ReadTimeout:    Duration(60 * time.Second),
+	}
+}
+
+// DefaultClient returns the client side of a server for which a file says nothing.
+func DefaultClient() Client {
+	return Client{
+		// nginx waits 60 s; no honest client needs so long for a head, and each slow one holds a connection.
+		HeaderTimeout:    Duration(15 * time.Second),
+		BodyTimeout:      Duration(60 * time.Second),
+		SendTimeout:      Duration(60 * time.Second),
+		KeepaliveTimeout: Duration(75 * time.Second),
+		// nginx has 1000; a closed connection costs a client on the same machine an ephemeral port.
+		KeepaliveRequests: 10000,
+	}
+}
+
+// DefaultConfig returns a configuration without servers and upstreams; dir is absolute.
+func DefaultConfig(dir string) Config {
+	return Config{
+		Dir:       dir,
+		AccessLog: AccessLog{Path: filepath.Join(dir, "logs", "access.log"), Format: "combined"},
+		// nginx writes from error on; a spill to disk is a warning, and nobody should have to look for it.
+		ErrorLog:        ErrorLog{Path: filepath.Join(dir, "logs", "error.log"), Level: "warn", Format: "nginx"},
+		TempPath:        filepath.Join(dir, "temp"),
+		MemoryBudget:    256 * MiB,
+		TempBudget:      8 * GiB,
+		ShutdownTimeout: Duration(30 * time.Second),
+	}
+}
+
+// DefaultUpstream returns an upstream without peers and backend.
+func DefaultUpstream(name string) Upstream {
+	return Upstream{
+		Name:     name,
+		Protocol: HTTP,
+		Method:   RoundRobin,
+		// An idle connection owns the only thread of a simple process; nginx keeps 32 since 1.29.7, none before.
+		Keepalive:         0,
+		KeepaliveTimeout:  Duration(60 * time.Second),
+		KeepaliveRequests: 1000,
+		MaxFails:          1,
+		FailTimeout:       Duration(10 * time.Second),
+	}
+}
+
+// DefaultPeer returns a peer of u without an address.
+func DefaultPeer(u *Upstream) Peer {
+	return Peer{Weight: 1, MaxFails: u.MaxFails, FailTimeout: u.FailTimeout, MaxConns: u.MaxConns}
+}
+
+// DefaultBackend returns a backend without a command, in the folder dir. nginx has no processes, so nothing here is its.
+func DefaultBackend(dir string) Backend {
+	return Backend{
+		Directory: dir,
+		Processes: 8,
+		// A cold start of Python or PHP with a virus scanner takes seconds, seldom ten.
+		Ready:       Ready{Timeout: Duration(30 * time.Second)},
+		StopTimeout: Duration(10 * time.Second),
+		// A process that ends now and then is back at once; one that ends at its start does not use up the machine.
+		BackoffMin: Duration(100 * time.Millisecond),
+		BackoffMax: Duration(30 * time.Second),
+	}
+}

@@ -1,0 +1,69 @@
+package configs
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// CheckHost asks the machine whether it can run c: the directory of each backend exists and can be read, its command
+// exists and can be executed, and the folder in which temp_path lies exists. It starts and creates nothing. What it
+// reports may be different a moment later, so who starts a process has to handle its error all the same.
+func (c *Config) CheckHost() Problems {
+	k := checker{config: c}
+	for _, u := range c.Upstreams {
+		if u.Backend != nil {
+			k.directory(u.Backend)
+		}
+	}
+	k.tempPath()
+	return k.problems.sorted()
+}
+
+func (k *checker) directory(b *Backend) {
+	at := b.Places.At("directory")
+	if _, err := os.ReadDir(b.Directory); err != nil {
+		k.refuse(at, "%v", err)
+		return // a command could only be looked for in it
+	}
+	if len(b.Command) > 0 {
+		k.command(b)
+	}
+}
+
+// command looks for a program as the start of the process will: in PATH, or relative to the directory when it is written
+// with a separator.
+func (k *checker) command(b *Backend) {
+	name := b.Command[0]
+	isPath := filepath.IsAbs(name) || strings.ContainsFunc(name, func(r rune) bool { return r < 0x80 && os.IsPathSeparator(uint8(r)) })
+	if isPath {
+		name = absolute(b.Directory, name)
+	}
+	_, err := exec.LookPath(name)
+	if err == nil {
+		return
+	}
+	if !isPath {
+		if _, here := exec.LookPath(filepath.Join(b.Directory, name)); here == nil {
+			k.refuse(b.Places.At("command"), "%s is not in PATH but in the directory: write %s", quote(name), quote("."+string(filepath.Separator)+name))
+			return
+		}
+	}
+	k.refuse(b.Places.At("command"), "%v", err)
+}
+
+func (k *checker) tempPath() {
+	at := k.config.Places.At("temp_path")
+	for _, path := range []string{filepath.Dir(k.config.TempPath), k.config.TempPath} {
+		info, err := os.Stat(path)
+		switch {
+		case err == nil && !info.IsDir():
+			k.refuse(at, "%s is no folder", quote(path))
+			return
+		case err != nil && path != k.config.TempPath:
+			k.refuse(at, "%v", err)
+			return
+		}
+	}
+}
