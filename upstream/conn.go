@@ -64,6 +64,11 @@ func (c *Conn) WriteBuffers(pieces *net.Buffers) (int64, error) {
 	return n, nil
 }
 
+// Readable says that a Read would not wait: there are bytes, the end, or an error. A protocol that sends a long body asks
+// it between two pieces, because a peer may answer early and close, which can destroy the answer on its way (RFC 9112,
+// section 9.5). It costs one system call.
+func (c *Conn) Readable() bool { return !quiet(c.net) }
+
 // Reused says that the connection has carried a request before: the peer may have closed it in the meantime.
 func (c *Conn) Reused() bool { return c.requests > 1 }
 
