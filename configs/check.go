@@ -38,19 +38,24 @@ func (k *checker) server(s *Server) {
 	if len(s.Locations) == 0 && !s.Places.Has("locations") {
 		k.refuse(s.Places.At(), "locations is missing")
 	}
-	type rule struct {
-		path  string
-		exact bool
+	for i, address := range s.Listen {
+		if slices.Contains(s.Listen[:i], address) {
+			k.refuse(s.Places.At("listen"), "a duplicate listen %s", address)
+		}
 	}
-	first := map[rule]Place{}
+	first := map[string]Place{}
 	for i := range s.Locations {
 		l := &s.Locations[i]
 		k.location(l)
 		at := l.Places.At("path")
-		if before, again := first[rule{l.Path, l.Exact}]; again && l.Path != "" {
-			k.refuse(at, "duplicate location %s, first in line %d", quote(l.Path), before.Line)
+		rule := l.Path
+		if l.Exact {
+			rule = "= " + l.Path
+		}
+		if before, again := first[rule]; again && l.Path != "" {
+			k.refuse(at, "duplicate location %s, first in line %d", quote(rule), before.Line)
 		} else {
-			first[rule{l.Path, l.Exact}] = at
+			first[rule] = at
 		}
 	}
 }
@@ -73,7 +78,7 @@ func (k *checker) location(l *Location) {
 		if re, err := regexp.Compile(split); err != nil {
 			k.refuse(at, "wrong regular expression %s; %s", quote(split), strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		} else if re.NumSubexp() != 2 {
-			k.refuse(at, `%s has %d groups; want 2, script name and path info, such as '^(.+\.php)(/.*)$'`, quote(split), re.NumSubexp())
+			k.refuse(at, `want 2 groups, script name and path info, such as '^(.+\.php)(/.*)$', got %d in %s`, re.NumSubexp(), quote(split))
 		}
 	}
 }
@@ -83,10 +88,11 @@ func (k *checker) pass(l *Location) {
 	for i, u := range k.config.Upstreams {
 		names[i] = u.Name
 	}
-	if slices.Contains(names, l.Pass) || l.Pass == "" && l.Places.Has("pass") {
-		if l.Pass == "" {
-			k.refuse(l.Places.At("pass"), "want the name of an upstream")
-		}
+	if slices.Contains(names, l.Pass) || len(names) == 0 && k.config.Places.Has("upstreams") {
+		return // known, or the upstreams are a problem already
+	}
+	if l.Pass == "" {
+		k.refuse(l.Places.At("pass"), "want the name of an upstream")
 		return
 	}
 	bare := l.Pass
@@ -130,12 +136,10 @@ func (k *checker) buffering(s *Settings) {
 func (k *checker) upstream(u *Upstream) {
 	peers, backend := len(u.Peers) > 0 || u.Places.Has("peers"), u.Backend != nil || u.Places.Has("backend")
 	switch {
-	case peers && backend:
+	case peers && backend && (len(u.Peers) > 0 || u.Backend != nil): // else neither could be read
 		k.refuse(u.Places.At(), "has both peers and a backend; keep one")
 	case !peers && !backend:
 		k.refuse(u.Places.At(), "has neither peers nor a backend")
-	case peers && u.Peers != nil && len(u.Peers) == 0:
-		k.refuse(u.Places.At("peers"), "is empty")
 	}
 	if u.Backend != nil {
 		k.backend(u.Backend)

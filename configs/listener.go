@@ -27,7 +27,9 @@ func (c *Config) Listeners() []*Listener {
 				known[address] = l
 				listeners = append(listeners, l)
 			}
-			l.Servers = append(l.Servers, s)
+			if n := len(l.Servers); n == 0 || l.Servers[n-1] != s { // an address written twice is a problem of Check
+				l.Servers = append(l.Servers, s)
+			}
 			if s.DefaultServer && !l.Default.DefaultServer {
 				l.Default = s
 			}

@@ -14,7 +14,7 @@ func didYouMean(s string, known []string) string {
 }
 
 // nearest returns the name of known with the fewest typing mistakes between it and s, the first one of equals, or "" when
-// more than a third of the letters differ.
+// more than a third of the letters differ. A name that is the beginning of the other is near.
 func nearest(s string, known []string) string {
 	s = strings.ToLower(s)
 	if len(s) > 64 {
@@ -22,7 +22,11 @@ func nearest(s string, known []string) string {
 	}
 	best, least := "", max(1, len(s)/3)+1
 	for _, name := range known {
-		if d := distance(s, strings.ToLower(name)); d < least {
+		d := distance(s, strings.ToLower(name))
+		if len(s) > 2 && len(name) > 2 && (strings.HasPrefix(s, name) || strings.HasPrefix(name, s)) {
+			d = 1 // warning for warn, or err for error
+		}
+		if d < least {
 			best, least = name, d
 		}
 	}

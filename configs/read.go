@@ -13,6 +13,9 @@ type reader struct {
 }
 
 func (r *reader) refuse(n *node, format string, args ...any) {
+	if n.kind == broken {
+		return
+	}
 	r.problems = append(r.problems, n.place.problem(format, args...))
 }
 
@@ -38,6 +41,9 @@ func section[T any](r *reader, n *node, to *T, fields []field[T]) Places {
 	places := Places{"": n.place}
 	if n.kind != mapping {
 		r.refuse(n, "want keys and values, such as %s: ..., got %s", fields[0].key, n.describe())
+		for _, f := range fields {
+			places[f.key] = n.place // one problem is enough: no key is missing as well
+		}
 		return places
 	}
 	for _, p := range n.pairs {
@@ -63,6 +69,10 @@ func keys[T any](fields []field[T]) []string {
 }
 
 func (r *reader) refuseKey(p pair, known []string) {
+	if home := homeOf(p.key); home != "" {
+		r.refuse(p.value, "not allowed here; it belongs to %s", home)
+		return
+	}
 	if best := nearestKey(p.key, known); best != "" {
 		r.refuse(p.value, "unknown key; did you mean %s?", best)
 		return
@@ -120,7 +130,7 @@ func (n *node) describe() string {
 		return "a list"
 	case empty:
 		return "nothing"
-	case scalar:
+	case scalar, broken:
 	}
 	return quote(n.text)
 }
@@ -131,7 +141,7 @@ func (r *reader) text(n *node) (string, bool) {
 		return n.text, true
 	}
 	if n.kind == empty {
-		r.refuse(n, `no value; an empty one is written ""`)
+		r.refuse(n, "no value")
 	} else {
 		r.refuse(n, "want one value, got %s", n.describe())
 	}
@@ -287,18 +297,20 @@ func (r *reader) fields(n *node) ([]Field, bool) {
 		r.refuse(n, "want names and values, got %s", n.describe())
 		return nil, false
 	}
-	ok := true
 	var all []Field
 	for _, p := range n.pairs {
-		s, good := r.text(p.value)
+		if p.value.kind == empty {
+			r.refuse(p.value, `no value; an empty one is written ""`)
+			continue
+		}
+		s, ok := r.text(p.value)
 		if strings.ContainsAny(p.key+s, "\r\n\x00") || p.key == "" {
 			r.refuse(p.value, "a name is not empty, and neither a name nor a value has a line break")
-			good = false
+		} else if ok {
+			all = append(all, Field{p.key, s})
 		}
-		ok = ok && good
-		all = append(all, Field{p.key, s})
 	}
-	return all, ok
+	return all, true // what is right serves the checks that follow
 }
 
 // buffers reads nginx's "8 8k".

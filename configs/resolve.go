@@ -24,6 +24,8 @@ func (d *draft) expandShortForm() Problems {
 		return Problems{d.Places.At().problem(`no server: write listen, such as listen: "8080", or servers`)}
 	case !d.Places.Has("upstreams"):
 		return Problems{d.Places.At().problem("no upstream: write upstreams")}
+	case d.upstreams == nil:
+		return nil // refused, a problem already
 	case len(d.upstreams) != 1:
 		return Problems{d.Places.At("listen").problem(
 			"the short form without servers needs exactly one upstream, got %d; write servers with locations", len(d.upstreams))}

@@ -104,7 +104,7 @@ func settingFields() []field[Settings] {
 
 func accessLogFields() []field[AccessLog] {
 	return []field[AccessLog]{
-		value("path", (*reader).path, func(l *AccessLog) *string { return &l.Path }),
+		value("path", (*reader).accessLogPath, func(l *AccessLog) *string { return &l.Path }),
 		value("format", (*reader).logFormat, func(l *AccessLog) *string { return &l.Format }),
 	}
 }
@@ -122,6 +122,27 @@ func adminFields() []field[Admin] {
 	return []field[Admin]{
 		value("listen", (*reader).adminListen, func(a *Admin) *string { return &a.Address }),
 	}
+}
+
+// homeOf names the section that has a key, or returns "" when none has.
+func homeOf(key string) string {
+	for _, section := range []struct {
+		name string
+		keys []string
+	}{
+		{"the top level", keys(topFields())},
+		{"the top level or a server", keys(clientFields())},
+		{"a server", keys(serverFields())},
+		{"a location", keys(locationFields())},
+		{"an upstream", keys(upstreamFields())},
+		{"a backend", keys(backendFields())},
+		{"a peer", keys(peerFields())},
+	} {
+		if slices.Contains(section.keys, key) {
+			return section.name
+		}
+	}
+	return ""
 }
 
 // allTopFields are the keys of the top level with what it says about servers and locations.
@@ -147,6 +168,9 @@ func (r *reader) servers(n *node) ([]serverDraft, bool) {
 		r.refuse(n, "want a list of servers (- listen: ...), got %s", n.describe())
 		return nil, false
 	}
+	if len(n.items) == 0 {
+		r.refuse(n, "is empty")
+	}
 	servers := make([]serverDraft, len(n.items))
 	for i, item := range n.items {
 		s := &servers[i]
@@ -160,6 +184,9 @@ func (r *reader) locations(n *node) ([]locationDraft, bool) {
 	if n.kind != list {
 		r.refuse(n, "want a list of locations (- path: ...), got %s", n.describe())
 		return nil, false
+	}
+	if len(n.items) == 0 {
+		r.refuse(n, "is empty")
 	}
 	locations := make([]locationDraft, len(n.items))
 	for i, item := range n.items {
@@ -197,6 +224,9 @@ func (r *reader) serverNames(n *node) ([]string, bool) {
 		return nil, false
 	}
 	names := []string{}
+	if len(texts) == 0 {
+		r.refuse(n, `is empty; a request without a host name is ""`)
+	}
 	for i, s := range texts {
 		item := n.list()[i]
 		s = strings.ToLower(s)
@@ -243,7 +273,7 @@ func (r *reader) nextUpstream(n *node) ([]string, bool) {
 	for _, w := range words {
 		if !slices.Contains(known, w) {
 			hint := didYouMean(w, known)
-			if hint == "" {
+			if hint == "" || strings.HasPrefix(w, "http_") { // one status is not near another
 				hint = "; want " + strings.Join(known, " ")
 			}
 			r.refuse(n, "unknown %s%s", quote(w), hint)

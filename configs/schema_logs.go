@@ -27,8 +27,7 @@ func (r *reader) optionalPath(n *node) (string, bool) {
 func readAccessLog(r *reader, n *node) func(*draft) {
 	if n.kind == mapping {
 		var read AccessLog
-		fields := accessLogFields()
-		places := section(r, n, &read, fields)
+		places := section(r, n, &read, accessLogFields())
 		return func(d *draft) {
 			if places.Has("path") {
 				d.AccessLog.Path = read.Path
@@ -39,16 +38,22 @@ func readAccessLog(r *reader, n *node) func(*draft) {
 			d.AccessLog.Places = places
 		}
 	}
-	places := Places{"": n.place, "path": n.place}
-	if n.kind == scalar && (n.text == "off" || n.text == "false") {
-		return func(d *draft) { d.AccessLog.Path, d.AccessLog.Places = "", places }
-	}
-	path, ok := r.path(n)
+	path, ok := r.accessLogPath(n)
 	if !ok {
 		return nil
 	}
-	return func(d *draft) { d.AccessLog.Path, d.AccessLog.Places = path, places }
+	return func(d *draft) { d.AccessLog.Path, d.AccessLog.Places = path, Places{"": n.place, "path": n.place} }
 }
+
+// accessLogPath reads a path or off, which is "".
+func (r *reader) accessLogPath(n *node) (string, bool) {
+	if n.isOff() {
+		return "", true
+	}
+	return r.path(n)
+}
+
+func (n *node) isOff() bool { return n.kind == scalar && (n.text == "off" || n.text == "false") }
 
 // logFormat reads the name of a built-in format, or a line with variables.
 func (r *reader) logFormat(n *node) (string, bool) {
@@ -58,7 +63,10 @@ func (r *reader) logFormat(n *node) (string, bool) {
 	}
 	if builtin := []string{"combined", "json"}; !slices.Contains(builtin, s) && !strings.Contains(s, "$") {
 		hint := didYouMean(s, builtin)
-		r.refuse(n, "unknown format %s%s; want combined, json, or a line with $variables", quote(s), strings.TrimSuffix(hint, "?"))
+		if hint == "" {
+			hint = "; want combined, json, or a line with $variables"
+		}
+		r.refuse(n, "unknown format %s%s", quote(s), hint)
 		return "", false
 	}
 	return s, true
@@ -92,10 +100,9 @@ func readErrorLog(r *reader, n *node) func(*draft) {
 // errorLogPath reads a path or stderr. nginx has no off for its error log: a file called off would be the surprise.
 func (r *reader) errorLogPath(n *node) (string, bool) {
 	switch {
-	case n.kind != scalar:
-	case n.text == Stderr:
+	case n.kind == scalar && n.text == Stderr:
 		return Stderr, true
-	case n.text == "off" || n.text == "false":
+	case n.isOff():
 		r.refuse(n, "the error log cannot be off; want a path or stderr, and level: emerg for the least")
 		return "", false
 	}
@@ -104,7 +111,7 @@ func (r *reader) errorLogPath(n *node) (string, bool) {
 
 // admin reads off or a section.
 func (r *reader) admin(n *node) (Admin, bool) {
-	if n.kind == scalar && (n.text == "off" || n.text == "false") {
+	if n.isOff() {
 		return Admin{Places: Places{"": n.place}}, true
 	}
 	if n.kind != mapping {
@@ -144,7 +151,10 @@ func (r *reader) listen(n *node) ([]string, bool) {
 	if !ok {
 		return nil, false
 	}
-	var addresses []string
+	addresses := []string{}
+	if len(texts) == 0 {
+		r.refuse(n, "is empty")
+	}
 	for i, s := range texts {
 		address, good := r.address(n.list()[i], s)
 		ok = ok && good

@@ -72,6 +72,10 @@ func (r *reader) upstreams(n *node) ([]upstreamDraft, bool) {
 		r.refuse(n, "want names with upstreams, got %s", n.describe())
 		return nil, false
 	}
+	if len(n.pairs) == 0 {
+		r.refuse(n, "is empty")
+		return nil, false
+	}
 	upstreams := make([]upstreamDraft, len(n.pairs))
 	for i, p := range n.pairs {
 		if !validName(p.key) {
@@ -98,7 +102,7 @@ func validName(s string) bool {
 // peers reads addresses and sections; finishPeer completes them, when the protocol is known.
 func (r *reader) peers(n *node) ([]Peer, bool) {
 	items := n.list()
-	if n.kind == empty {
+	if n.kind == empty || len(items) == 0 {
 		r.refuse(n, "want a list of addresses, got nothing")
 		return nil, false
 	}
@@ -145,7 +149,7 @@ func (r *reader) finishPeer(p *Peer, u *Upstream) {
 func (r *reader) backend(n *node) (*Backend, bool) {
 	b := DefaultBackend(r.dir)
 	b.Places = section(r, n, &b, backendFields())
-	if n.kind == mapping && !b.Places.Has("command") {
+	if !b.Places.Has("command") {
 		r.refuse(n, "command is missing")
 	}
 	if len(b.Ports) > 0 && !b.Places.Has("processes") {

@@ -22,6 +22,7 @@ const (
 	mapping             // keys with values
 	list                // values
 	empty               // a key without a value, or null
+	broken              // a problem already; nothing else is said about it
 )
 
 // node is one value of the file, with its place. Only this file knows that it was YAML.
@@ -84,10 +85,13 @@ func (b *builder) build(y *yaml.Node, place Place) *node {
 	n := &node{place: place, kind: empty}
 	switch {
 	case y.Kind == yaml.AliasNode:
+		n.kind = broken
 		b.refuse(place, `%s is an alias of YAML, which is not supported; write a text that begins with * in quotes`, quote("*"+y.Value))
 	case y.Anchor != "":
+		n.kind = broken
 		b.refuse(place, `%s is an anchor of YAML, which is not supported; write a text that begins with & in quotes`, quote("&"+y.Anchor))
 	case y.Style&yaml.TaggedStyle != 0:
+		n.kind = broken
 		b.refuse(place, `%s is a tag of YAML, which is not supported; write a text that begins with ! in quotes`, quote(y.Tag))
 	case y.Kind == yaml.MappingNode:
 		n.kind = mapping
