@@ -1,0 +1,22 @@
+// Package cgi turns a request into CGI/1.1 variables (RFC 3875) and a CGI answer into the head of a response. FastCGI, SCGI
+// and uwsgi carry both in their own framing.
+//
+// Params is the configuration of a location, Vars the variables of one request. Fill writes nginx's fastcgi_params. Two
+// kinds of applications want different paths:
+//
+//   - Scripts (PHP) need SCRIPT_FILENAME. With Params.Root, or with a Split, the path is the script: SCRIPT_NAME is the
+//     path, or what the Split says, SCRIPT_FILENAME is Root and SCRIPT_NAME, and PATH_INFO is the Split's rest. An empty
+//     PATH_INFO is left out, because PHP once computed with its length (CVE-2019-11043).
+//   - Applications that route by themselves (Django and other WSGI applications behind flup or uWSGI) add SCRIPT_NAME and
+//     PATH_INFO up to the path. With neither Root nor Split, SCRIPT_NAME is empty and PATH_INFO is the whole path: what
+//     nginx's uwsgi_params says with PATH_INFO $document_uri, and what FastCGI sites for Django write by hand as
+//     SCRIPT_NAME "" and PATH_INFO $fastcgi_script_name.
+//
+// A client's fields become HTTP_ variables. What could be taken for another one does not: names with anything but letters,
+// digits and hyphens, Proxy (HTTP_PROXY steers the outgoing requests of many libraries, CVE-2016-5385), and the fields that
+// frame a body.
+//
+// Head parses the answer in place, field by field as the bytes arrive.
+//
+// The package reads no socket and no file: whether a script exists is for the caller to check.
+package cgi

@@ -1,0 +1,115 @@
+package cgi
+
+import (
+	"bytes"
+
+	"spillway/upstream"
+)
+
+// Vars are the CGI variables of one request, in order. The zero value is empty; one that is used again keeps its memory.
+type Vars struct {
+	buf  []byte // names and values, one after the other
+	ends []int  // where each name and each value ends in buf, in turn
+
+	fields []field          // the fields that become HTTP_ variables, while Fill runs
+	given  []upstream.Field // Request.Params, while Fill runs: computed variables of these names are left out
+}
+
+// field is a header field; its memory is borrowed.
+type field struct {
+	name, value []byte // name is nil once the field went into an earlier one of the same name
+}
+
+// Len returns the number of variables.
+func (v *Vars) Len() int { return len(v.ends) / 2 }
+
+// Size returns the bytes of all names and values together.
+func (v *Vars) Size() int { return len(v.buf) }
+
+// At returns the variable i; both parts are valid until the next Fill.
+func (v *Vars) At(i int) (name, value []byte) {
+	start := 0
+	if i > 0 {
+		start = v.ends[2*i-1]
+	}
+	middle, end := v.ends[2*i], v.ends[2*i+1]
+	return v.buf[start:middle:middle], v.buf[middle:end:end]
+}
+
+// reset empties v for a request.
+func (v *Vars) reset(req *upstream.Request) {
+	v.buf, v.ends, v.fields, v.given = v.buf[:0], v.ends[:0], v.fields[:0], req.Params
+}
+
+// release drops what was borrowed from the request.
+func (v *Vars) release() {
+	clear(v.fields)
+	v.given = nil
+}
+
+// begin opens a variable, unless the configuration gives one of that name. The caller appends the value to v.buf and calls
+// end.
+func (v *Vars) begin(name string) bool {
+	for i := range v.given {
+		if string(v.given[i].Name) == name {
+			return false
+		}
+	}
+	v.buf = append(v.buf, name...)
+	v.ends = append(v.ends, len(v.buf))
+	return true
+}
+
+// end closes the variable that begin opened.
+func (v *Vars) end() { v.ends = append(v.ends, len(v.buf)) }
+
+// add adds a computed variable.
+func add[T []byte | string](v *Vars, name string, value T) {
+	if v.begin(name) {
+		v.buf = append(v.buf, value...)
+		v.end()
+	}
+}
+
+// beginField opens the HTTP_ variable of a header field: upper case, with underscores for hyphens (RFC 3875, section
+// 4.1.18).
+func (v *Vars) beginField(name []byte) bool {
+	start := len(v.buf)
+	v.buf = append(v.buf, "HTTP_"...)
+	for _, c := range name {
+		v.buf = append(v.buf, variableByte(c))
+	}
+	for i := range v.given {
+		if bytes.Equal(v.given[i].Name, v.buf[start:]) {
+			v.buf = v.buf[:start]
+			return false
+		}
+	}
+	v.ends = append(v.ends, len(v.buf))
+	return true
+}
+
+// variableByte is a field name's byte in a variable's name.
+func variableByte(c byte) byte {
+	switch {
+	case 'a' <= c && c <= 'z':
+		return c - 'a' + 'A'
+	case c == '-':
+		return '_'
+	default:
+		return c
+	}
+}
+
+// sameVariable says whether two field names become the same variable.
+func sameVariable(a, b []byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if variableByte(a[i]) != variableByte(b[i]) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,188 @@
+package fastcgi
+
+import (
+	"errors"
+	"io"
+	"strconv"
+
+	"spillway/upstream"
+	"spillway/upstream/cgi"
+)
+
+// answer is one response on a connection, and its Response.Body; it is the Conn's State.
+//
+//  1. begin, readHead: raw bytes go into Response.Buf, behind the standard output found so far
+//  2. Read: the same into the caller's memory, for what is left of the body
+//  3. conclude: what the end of the records, or of the connection, means
+type answer struct {
+	conn     *upstream.Conn
+	resp     *upstream.Response
+	keepConn bool
+	sent     bool // the request was sent to its end
+
+	records records
+	head    cgi.Head
+	left    int64 // bytes of the body still to come; -1 when the peer did not say
+	bodily  bool  // there may be a body: with HEAD, 204 and 304 the left bytes are 0 and all that comes is dropped
+	done    error // what Read returns from now on; nil: go on
+}
+
+func (a *answer) begin(c *upstream.Conn, resp *upstream.Response, keepConn bool) {
+	a.conn, a.resp, a.keepConn = c, resp, keepConn
+	a.records.reset()
+	a.head = cgi.Head{}
+	a.done = nil
+}
+
+// release drops what is borrowed.
+func (a *answer) release() { a.conn, a.resp = nil, nil }
+
+// readHead reads until the head is complete.
+func (a *answer) readHead() error {
+	resp := a.resp
+	for have := 0; ; {
+		if have == len(resp.Buf) {
+			return upstream.TooBigHeader()
+		}
+		n, err := a.conn.Read(resp.Buf[have:])
+		if err != nil {
+			return a.lostHead(err)
+		}
+		n, recordErr := a.records.decode(resp.Buf[have:have+n], resp.Stderr)
+		have += n
+		size, err := a.head.Parse(resp, resp.Buf[:have])
+		switch {
+		case err != nil:
+			return err
+		case size > 0:
+			return a.startBody(size, have, recordErr)
+		case recordErr != nil:
+			return recordErr
+		case a.records.ended || a.records.stdoutClosed:
+			return a.headless(have)
+		}
+	}
+}
+
+// lostHead is the error for a connection that failed before the head was complete.
+func (a *answer) lostHead(err error) error {
+	a.records.flush(a.resp.Stderr)
+	if errors.Is(err, io.EOF) {
+		return upstream.ClosedEarly(upstream.ReadingHead)
+	}
+	return err
+}
+
+// headless is the error for a request that ended without a complete head. One that the application refused (section 5.5)
+// was not begun, so another peer may serve it.
+func (a *answer) headless(have int) error {
+	a.records.flush(a.resp.Stderr)
+	if !a.records.ended {
+		return upstream.NewError(upstream.ReadingHead, upstream.Invalid, "upstream prematurely closed FastCGI stdout")
+	}
+	failed := upstream.NewError(upstream.ReadingHead, upstream.Invalid,
+		"upstream sent unexpected FastCGI record: "+strconv.Itoa(typeEndRequest))
+	if status := a.records.protocolStatus(); status != 0 {
+		failed.Err = errors.New(refusal(status))
+		if have == 0 {
+			failed.Kind = upstream.Failed
+		}
+	} else if status := a.records.applicationStatus(); status != 0 {
+		failed.Err = errors.New("application status " + strconv.FormatUint(uint64(status), 10))
+	} else if a.records.stdoutClosed {
+		failed.Text = "upstream prematurely closed FastCGI stdout"
+	}
+	return failed
+}
+
+// startBody hands over what of the body came with the head, and what can be had without waiting: resp.Buf has have bytes
+// of standard output, the head are the first size of them. err is what was wrong with the records so far.
+func (a *answer) startBody(size, have int, err error) error {
+	resp := a.resp
+	a.conn.Phase = upstream.ReadingBody
+	status := resp.Header.StatusCode()
+	a.left, a.bodily = resp.Length, true
+	if resp.Head || status == 204 || status == 304 {
+		a.left, a.bodily = 0, false
+	}
+	for err == nil && !a.records.ended && have < len(resp.Buf) && a.conn.Readable() {
+		var n int
+		n, err = a.receive(resp.Buf[have:])
+		have += n
+	}
+	resp.Prefix = resp.Buf[size : size+a.deliver(have-size)]
+	if err == nil && !a.records.ended {
+		resp.Body = a
+		return nil
+	}
+	if err := a.conclude(err); !errors.Is(err, io.EOF) {
+		return err
+	}
+	resp.Complete = true
+	return nil
+}
+
+// receive reads once and returns how much standard output is in p.
+func (a *answer) receive(p []byte) (int, error) {
+	n, err := a.conn.Read(p)
+	if err != nil {
+		return 0, err
+	}
+	return a.records.decode(p[:n], a.resp.Stderr)
+}
+
+// deliver counts n bytes of standard output and returns how many of them belong to the body.
+func (a *answer) deliver(n int) int {
+	if a.left < 0 {
+		return n
+	}
+	if int64(n) > a.left {
+		a.resp.Excess = a.resp.Excess || a.bodily
+		n = int(a.left)
+	}
+	a.left -= int64(n)
+	return n
+}
+
+// Read reads what the peer has sent of the body, waiting when there is nothing. The error is io.EOF or an *upstream.Error.
+func (a *answer) Read(p []byte) (int, error) {
+	if a.done != nil || len(p) == 0 {
+		return 0, a.done
+	}
+	for {
+		n, err := a.receive(p)
+		n = a.deliver(n)
+		if err != nil || a.records.ended {
+			a.done = a.conclude(err)
+			a.release()
+		}
+		if n > 0 {
+			return n, nil
+		}
+		if a.done != nil {
+			return 0, a.done
+		}
+	}
+}
+
+// conclude returns how the response ended: io.EOF when it is complete. err is what ended the reading, nil for END_REQUEST.
+// When all declared bytes have come, the client has the whole of the response: then a missing END_REQUEST or a broken
+// connection costs the connection only.
+func (a *answer) conclude(err error) error {
+	a.records.flush(a.resp.Stderr)
+	served := err == nil && a.records.protocolStatus() == 0
+	switch {
+	case a.left == 0 || a.left < 0 && served:
+		a.resp.Reusable = served && a.keepConn && a.sent && !a.records.extra && !a.resp.Excess
+		return io.EOF
+	case err != nil && !errors.Is(err, io.EOF):
+		if own := (*upstream.Error)(nil); errors.As(err, &own) {
+			own.Phase = upstream.ReadingBody
+		}
+		return err
+	case (err == nil) == a.records.stdoutClosed: // too little output before its own end, or the connection ended in it
+		return upstream.NewError(upstream.ReadingBody, upstream.Failed, "upstream prematurely closed FastCGI stdout")
+	default:
+		return upstream.NewError(upstream.ReadingBody, upstream.Failed, "upstream prematurely closed FastCGI request")
+	}
+}

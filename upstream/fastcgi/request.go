@@ -1,0 +1,220 @@
+package fastcgi
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+
+	"spillway/upstream"
+	"spillway/upstream/cgi"
+)
+
+// The flow of a request:
+//
+//  1. head: BEGIN_REQUEST, the PARAMS records and the empty one that ends them (section 5.2), built in buf
+//  2. the body as STDIN records, ended by an empty one (section 5.3):
+//     a small body in memory is copied behind the head, so that all leaves in one write;
+//     a larger one is written from where it lies, a few records at a time;
+//     any other is read into buf, record by record
+
+const (
+	requestSize = 32 << 10 // of the buffer: the head of nearly any request, and one read of a body
+	copyLimit   = 16 << 10 // a body up to here is copied: cheaper than a second piece for the kernel
+	minRead     = 4 << 10  // a body is read behind the head only when there is room for this
+	maxContent  = 0xffff   // of a record (section 3.3)
+	bodyRecord  = maxContent &^ 7
+	batch       = 4 // records in one write, so that one wait for the peer covers no more than 256 KiB
+)
+
+// request builds and writes one request; it is reused.
+type request struct {
+	vars   cgi.Vars
+	buf    []byte
+	params int // where the open PARAMS record begins in buf
+
+	headers [batch][headerSize]byte // of the records of a batch, in memory that does not move
+	list    [2*batch + 2][]byte
+	pieces  net.Buffers // part of list
+}
+
+func (r *request) send(p *Protocol, c *upstream.Conn, req *upstream.Request) error {
+	if err := p.params.Fill(&r.vars, req); err != nil {
+		return err
+	}
+	r.head(p.keepConn)
+	switch {
+	case req.Bytes == nil && req.BodyLength > 0:
+		return r.sendReader(c, req)
+	case len(req.Bytes) > copyLimit:
+		return r.sendLarge(c, req.Bytes)
+	default:
+		if len(req.Bytes) > 0 {
+			r.header(typeStdin, len(req.Bytes))
+			r.buf = append(r.buf, req.Bytes...)
+		}
+		r.header(typeStdin, 0)
+		return r.flush(c)
+	}
+}
+
+// head fills buf up to the end of the variables.
+func (r *request) head(keepConn bool) {
+	flags := byte(0)
+	if keepConn {
+		flags = flagKeepConn
+	}
+	r.buf = r.buf[:0]
+	r.header(typeBeginRequest, 8)
+	r.buf = append(r.buf, 0, roleResponder, flags, 0, 0, 0, 0, 0) // section 5.1
+	r.openParams()
+	for i := range r.vars.Len() {
+		r.param(r.vars.At(i))
+	}
+	r.closeParams()
+	r.header(typeParams, 0)
+}
+
+// header appends the header of a record (section 3.3); records have no padding.
+func (r *request) header(recordType byte, length int) {
+	r.buf = append(r.buf, version, recordType, 0, requestID, byte(length>>8), byte(length), 0, 0)
+}
+
+func (r *request) openParams() {
+	r.params = len(r.buf)
+	r.header(typeParams, 0)
+}
+
+func (r *request) closeParams() {
+	length := len(r.buf) - r.params - headerSize
+	binary.BigEndian.PutUint16(r.buf[r.params+4:], uint16(length))
+}
+
+// param appends a variable as a name-value pair (section 3.4). A pair that does not fit into the open record begins the
+// next one; only a pair that is larger than a record is cut.
+func (r *request) param(name, value []byte) {
+	size := lengthSize(len(name)) + lengthSize(len(value)) + len(name) + len(value)
+	if used := len(r.buf) - r.params - headerSize; used > 0 && used+size > maxContent {
+		r.closeParams()
+		r.openParams()
+	}
+	if size <= maxContent {
+		r.buf = append(appendLength(appendLength(r.buf, len(name)), len(value)), name...)
+		r.buf = append(r.buf, value...)
+		return
+	}
+	var lengths [8]byte
+	r.stretch(appendLength(appendLength(lengths[:0], len(name)), len(value)))
+	r.stretch(name)
+	r.stretch(value)
+}
+
+// stretch appends a part of a pair over as many records as it takes.
+func (r *request) stretch(part []byte) {
+	for len(part) > 0 {
+		room := maxContent - (len(r.buf) - r.params - headerSize)
+		if room == 0 {
+			r.closeParams()
+			r.openParams()
+			continue
+		}
+		n := min(room, len(part))
+		r.buf = append(r.buf, part[:n]...)
+		part = part[n:]
+	}
+}
+
+// lengthSize is how many bytes a length takes: 1 up to 127, else 4 with the top bit set.
+func lengthSize(n int) int {
+	if n <= 127 {
+		return 1
+	}
+	return 4
+}
+
+func appendLength(dst []byte, n int) []byte {
+	if n <= 127 {
+		return append(dst, byte(n))
+	}
+	return binary.BigEndian.AppendUint32(dst, uint32(n)|1<<31)
+}
+
+// flush writes what is in buf.
+func (r *request) flush(c *upstream.Conn) error {
+	_, err := c.Write(r.buf)
+	r.buf = r.buf[:0]
+	return err
+}
+
+// sendLarge writes the head and a body in memory without copying the body.
+func (r *request) sendLarge(c *upstream.Conn, body []byte) error {
+	r.pieces = append(r.list[:0], r.buf)
+	for i := 0; len(body) > 0; i++ {
+		if i == batch {
+			if _, err := c.WriteBuffers(&r.pieces); err != nil {
+				return err
+			}
+			r.pieces, i = r.list[:0], 0
+		}
+		n := min(len(body), bodyRecord)
+		r.headers[i] = [headerSize]byte{version, typeStdin, 0, requestID, byte(n >> 8), byte(n)}
+		r.pieces = append(r.pieces, r.headers[i][:], body[:n])
+		body = body[n:]
+	}
+	end := [headerSize]byte{version, typeStdin, 0, requestID}
+	r.pieces = append(r.pieces, end[:])
+	_, err := c.WriteBuffers(&r.pieces)
+	clear(r.list[:]) // the body is borrowed
+	return err
+}
+
+// sendReader writes the head and a body that is read piece by piece. A body that ends before its length is not ended by an
+// empty record: the application must not take it for a whole one.
+func (r *request) sendReader(c *upstream.Conn, req *upstream.Request) error {
+	left := req.BodyLength
+	for idle := 0; left > 0; {
+		if cap(r.buf)-len(r.buf) < headerSize+minRead {
+			if err := r.flush(c); err != nil {
+				return err
+			}
+		}
+		start := len(r.buf) + headerSize
+		room := min(cap(r.buf)-start, bodyRecord)
+		n, err := req.Body.Read(r.buf[start : start+int(min(int64(room), left))])
+		left -= int64(n)
+		switch {
+		case n > 0:
+			r.header(typeStdin, n)
+			r.buf = r.buf[:start+n]
+			idle = 0
+		case err == nil:
+			if idle++; idle == maxIdle {
+				err = io.ErrNoProgress
+			}
+		}
+		if err != nil && left > 0 {
+			return bodyError(err)
+		}
+		if left > 0 && n > 0 {
+			if err := r.flush(c); err != nil {
+				return err
+			}
+		}
+	}
+	r.header(typeStdin, 0)
+	return r.flush(c)
+}
+
+// maxIdle is how often a body may deliver nothing in a row, as in package bufio.
+const maxIdle = 100
+
+// bodyError is the error for a body that could not be read to its end; the peer has no part in it.
+func bodyError(err error) error {
+	if own := (*upstream.Error)(nil); errors.As(err, &own) {
+		return own
+	}
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return &upstream.Error{Phase: upstream.Sending, Kind: upstream.Canceled, Text: "reading the request body", Err: err}
+}
