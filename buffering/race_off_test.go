@@ -1,0 +1,5 @@
+//go:build !race
+
+package buffering_test
+
+const raceEnabled = false
