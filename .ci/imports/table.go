@@ -62,6 +62,7 @@ var theirs = []struct {
 	{"github.com/prometheus/client_golang", []string{"proxy/metrics", "cmd/..."}},
 	{"github.com/prometheus/client_model", []string{"proxy/metrics", "cmd/..."}},
 	{"github.com/hashicorp/go-retryablehttp", []string{"upstream/supervisor", "upstream/health", "cmd/..."}},
+	{"github.com/alecthomas/kong", []string{"cmd/..."}},
 	{"golang.org/x/sys", []string{"..."}},
 }
 
