@@ -63,12 +63,13 @@ type Exchange struct {
 
 // Attempt is the record of one try of an exchange on one peer. Times are -1 when that point was not reached.
 type Attempt struct {
-	Peer     string        // address; the group's name when no peer was usable
-	Status   int           // of the peer's response, 502 or 504 for a failed attempt, as nginx's $upstream_status
-	Connect  time.Duration // until the connection was there
-	Head     time.Duration // until the response head was there
-	Response time.Duration // until the last byte of the response
-	Received int64         // bytes from the peer
+	Peer         string        // address; the group's name when no peer was usable
+	Status       int           // of the peer's response, 502 or 504 for a failed attempt, as nginx's $upstream_status
+	Connect      time.Duration // until the connection was there
+	Head         time.Duration // until the response head was there
+	Response     time.Duration // until the last byte of the response
+	Received     int64         // bytes from the peer
+	ReceivedBody int64         // of those, the bytes of the response body
 }
 
 // Cause is why spillway itself answered with an error, for the metrics' label.
