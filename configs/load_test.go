@@ -13,10 +13,10 @@ import (
 	"spillway/configs"
 )
 
-// parse returns the configuration in text, which has no problems.
+// parse returns the configuration in text, which has no problems, as if it were a file in testdata.
 func parse(t *testing.T, text string) *configs.Config {
 	t.Helper()
-	c, err := configs.Parse(filepath.Join(t.TempDir(), "spillway.yaml"), []byte(text))
+	c, err := configs.Parse(filepath.Join("testdata", "spillway.yaml"), []byte(text))
 	if err != nil {
 		t.Fatalf("got problems:\n%v", err)
 	}
@@ -189,9 +189,19 @@ servers:
 }
 
 func TestLoad_SaysInOneLineThatAFileIsMissing(t *testing.T) {
-	_, err := configs.Load(filepath.Join(t.TempDir(), "none.yaml"))
+	_, err := configs.Load(filepath.Join("testdata", "none.yaml"))
 	if !errors.Is(err, os.ErrNotExist) || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), "none.yaml") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestProblems_AreOneLineEach(t *testing.T) {
+	_, err := configs.Parse("s.yaml", []byte("listen: 0\nbufers: 1"))
+	want := `s.yaml:1: listen: wrong address "0"; wrong port "0"; a port is 1 to 65535
+s.yaml:1: no upstream: write upstreams
+s.yaml:2: bufers: unknown key; did you mean buffers?`
+	if err == nil || err.Error() != want {
+		t.Errorf("got:\n%v\nwant:\n%s", err, want)
 	}
 }
 
@@ -225,9 +235,16 @@ func TestConfig_CheckHostFindsWhatIsMissing(t *testing.T) {
 			}
 		}
 	}
-	f("upstreams: {app: {backend: {command: ['" + program + "', '{port}']}}}")
+	ok := "upstreams: {app: {backend: {command: ['" + program + "', '{port}']}}}"
+	f(ok)
 	f("upstreams: {app: {backend: {command: [no-such-program, '{port}']}}}", `2: upstreams.app.backend.command: exec: "no-such-program"`)
 	f("upstreams: {app: {backend: {command: [./no-such-program, '{port}']}}}", `2: upstreams.app.backend.command: exec: `)
+	f("temp_path: problems.txt\n"+ok, "2: temp_path: ")
+	f("temp_path: problems.txt/temp\n"+ok, "2: temp_path: ")
+	dir, base := filepath.Split(program)
+	f("upstreams: {app: {backend: {command: ["+base+", '{port}'], directory: '"+dir+"'}}}",
+		`2: upstreams.app.backend.command: "`+base+`" is not in PATH but in the directory: write ".`+string(filepath.Separator)+base+`"`)
+	f("upstreams: {app: {backend: {command: ['." + string(filepath.Separator) + base + "', '{port}'], directory: '" + dir + "'}}}")
 	f("temp_path: no/such/temp\nupstreams:\n  app:\n    backend:\n      command: [x, '{port}']\n      directory: nowhere",
 		"2: temp_path: ", "7: upstreams.app.backend.directory: open ")
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // Problem is one thing that is wrong in a configuration.
@@ -90,5 +91,9 @@ func quote(s string) string {
 	if r := []rune(s); len(r) > most {
 		s = string(r[:most]) + "..."
 	}
-	return strconv.Quote(s)
+	unprintable := func(r rune) bool { return !unicode.IsPrint(r) || r == '"' }
+	if strings.ContainsFunc(s, unprintable) {
+		return strconv.Quote(s)
+	}
+	return `"` + s + `"` // a path of Windows keeps its single backslashes
 }

@@ -164,7 +164,7 @@ func (r *reader) command(n *node) ([]string, bool) {
 		words := strings.Fields(n.text)
 		for i, w := range words {
 			if strings.ContainsAny(w, `{}[],:#&*!|>'"%@`+"`") {
-				words[i] = quote(w)
+				words[i] = "'" + strings.ReplaceAll(w, "'", "''") + "'"
 			}
 		}
 		r.refuse(n, "want a list; write [%s]", strings.Join(words, ", "))

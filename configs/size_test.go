@@ -62,6 +62,24 @@ func TestDuration_RefusesOtherForms(t *testing.T) {
 	}
 }
 
+func TestSizeAndDuration_AreWrittenShort(t *testing.T) {
+	f := func(got, want string) {
+		t.Helper()
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	f(configs.Size(0).String(), "0")
+	f(configs.Size(1000).String(), "1000")
+	f((8 * configs.KiB).String(), "8k")
+	f((3 * configs.MiB).String(), "3m")
+	f((1024 * configs.MiB).String(), "1g")
+	f(configs.Duration(0).String(), "0s")
+	f(configs.Duration(90*time.Second).String(), "90s")
+	f(configs.Duration(36*time.Hour).String(), "36h")
+	f(configs.Duration(1500*time.Millisecond).String(), "1500ms")
+}
+
 func FuzzSize(f *testing.F) {
 	for _, s := range []string{"8k", "1024m", "0", "9g", "8kb"} {
 		f.Add(s)
