@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/valyala/fasthttp"
@@ -21,4 +22,86 @@ func (ex *Exchange) prepare() error {
 // TooLarge is the error for a request body beyond client_max_body_size: 413, and the connection is closed.
 func TooLarge() error {
 	return &StatusError{Code: fasthttp.StatusRequestEntityTooLarge, Cause: CauseRequestBody, Err: errTooLarge}
+}
+
+// HopByHop says whether a request field belongs to one connection only, RFC 9110 section 7.6.1, so that a proxy must not
+// pass it on. Fields that frame the body are among them; Content-Length, which says something about the body too, is not.
+func HopByHop(name []byte) bool {
+	switch len(name) {
+	case 2:
+		return fold(name, "te")
+	case 7:
+		return fold(name, "trailer") || fold(name, "upgrade")
+	case 10:
+		return fold(name, "connection") || fold(name, "keep-alive")
+	case 16:
+		return fold(name, "proxy-connection")
+	case 17:
+		return fold(name, "transfer-encoding")
+	case 18:
+		return fold(name, "proxy-authenticate")
+	case 19:
+		return fold(name, "proxy-authorization")
+	default:
+		return false
+	}
+}
+
+// StripHopByHop removes the hop-by-hop fields from a request as it was received, and the fields that its Connection
+// fields name. A client cannot have a field removed that the front end or the application decide by: Connection may name
+// them, to no effect.
+func StripHopByHop(h *fasthttp.RequestHeader) {
+	for name, value := range h.AllInOrder() { // walks over the bytes received, which a Del leaves alone
+		if fold(name, "connection") {
+			stripNamed(h, value)
+		}
+		if HopByHop(name) {
+			h.DelBytes(name)
+		}
+	}
+}
+
+func stripNamed(h *fasthttp.RequestHeader, list []byte) {
+	for len(list) > 0 {
+		var name []byte
+		name, list, _ = bytes.Cut(list, []byte{','})
+		name = bytes.Trim(name, " \t")
+		if len(name) > 0 && !endToEnd(name) {
+			h.DelBytes(name)
+		}
+	}
+}
+
+// endToEnd names what Connection cannot remove.
+func endToEnd(name []byte) bool {
+	for _, prefix := range []string{"x-forwarded-", "content-", "if-"} {
+		if len(name) >= len(prefix) && fold(name[:len(prefix)], prefix) {
+			return true
+		}
+	}
+	for _, field := range []string{
+		"accept-encoding", "authorization", "cache-control", "cookie", "forwarded", "host", "origin", "pragma", "range",
+		"referer", "user-agent", "vary", "x-real-ip",
+	} {
+		if fold(name, field) {
+			return true
+		}
+	}
+	return false
+}
+
+// fold compares a name with a lower-case text without regard to case.
+func fold(name []byte, lower string) bool {
+	if len(name) != len(lower) {
+		return false
+	}
+	for i, c := range name {
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
 }

@@ -1,0 +1,70 @@
+package downstream
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strconv"
+	"time"
+)
+
+// acceptor is the listener as fasthttp sees it: it gives conns, and never an error but io.EOF at the end, since any
+// other ends fasthttp's Serve. Running out of descriptors passes.
+type acceptor struct {
+	net.Listener
+
+	l *Listener
+}
+
+// The wait after a failed accept doubles from the first to the second, as in net/http.
+const (
+	firstPause = 5 * time.Millisecond
+	lastPause  = time.Second
+)
+
+// Accept returns the next client.
+func (a acceptor) Accept() (net.Conn, error) {
+	pause := time.Duration(0)
+	for {
+		socket, err := a.Listener.Accept()
+		switch {
+		case err == nil:
+			if c := a.l.add(socket); c != nil {
+				return c, nil
+			}
+			return nil, io.EOF
+		case a.l.draining.Load() || errors.Is(err, net.ErrClosed):
+			return nil, io.EOF
+		}
+		a.l.acceptErrors.Add(1)
+		if pause == 0 {
+			a.l.opts.Log.Error("accept failed, trying again", "listener", a.l.name, "err", err)
+		}
+		pause = min(max(2*pause, firstPause), lastPause)
+		select {
+		case <-time.After(pause):
+		case <-a.l.stop:
+			return nil, io.EOF
+		}
+	}
+}
+
+// addresses has the addresses of a connection as the logs and the applications want them.
+type addresses struct {
+	remoteAddr, remotePort, serverAddr, serverPort string
+}
+
+func addressesOf(c net.Conn) addresses {
+	var a addresses
+	a.remoteAddr, a.remotePort = splitAddr(c.RemoteAddr())
+	a.serverAddr, a.serverPort = splitAddr(c.LocalAddr())
+	return a
+}
+
+// splitAddr returns nginx's "unix:" for what has no port.
+func splitAddr(addr net.Addr) (host, port string) {
+	if tcp, ok := addr.(*net.TCPAddr); ok {
+		return tcp.AddrPort().Addr().Unmap().WithZone("").String(), strconv.Itoa(tcp.Port)
+	}
+	return "unix:", ""
+}

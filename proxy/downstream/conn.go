@@ -1,0 +1,277 @@
+package downstream
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"spillway/proxy"
+)
+
+// conn is the connection of a client, as fasthttp sees it. Read gives fasthttp whole heads that the guard has found
+// good, and bodies that end where their framing says; Write gives the client what send.go has not already sent.
+type conn struct {
+	net.Conn // the socket
+
+	l         *Listener
+	id        uint64 // nginx's *N
+	addresses        // set when it was accepted, read only
+	h1               // the exchange and the memory that it uses; the goroutine that serves the connection
+
+	// The reading side: the goroutine that reads the head, then whoever reads the body.
+	at       place
+	head     head
+	left     int64 // of a body with Content-Length
+	chunks   chunks
+	failed   error  // why the body cannot be read
+	ahead    []byte // what was read beyond the end of the message, a part of spare
+	spare    []byte
+	served   int           // requests
+	bodyWait time.Duration // spent waiting for the body
+	bodyRead int64
+
+	// The writing side: the goroutine that serves the connection.
+	muted   bool  // the response has been sent: what fasthttp writes now is not
+	sent    int64 // bytes of the response
+	unclean bool  // the client may be sending what nobody reads: close with care
+
+	// What the sweeper reads. Times are those of Listener.now; a due time of 0 is no deadline.
+	phase    atomic.Uint32 // a phase
+	since    atomic.Int64  // when the phase began
+	readDue  atomic.Int64
+	writeDue atomic.Int64
+	silent   atomic.Bool // all that the client may send before the response has been read
+
+	mu       sync.Mutex    // guards stopping
+	stopping bool          // the watch is to end
+	watched  chan struct{} // has an element when the watch has ended
+}
+
+// place says what the next byte from the client belongs to.
+type place uint8
+
+const (
+	atHead place = iota
+	atBody
+	atChunks
+	atEnd // no more
+)
+
+// phase is what a connection is doing, for the sweeper and the counters.
+type phase uint32
+
+const (
+	waiting  phase = iota // for a request
+	reading               // a head
+	serving               // a request, which includes its body and the response
+	watching              // serving, and the client is being watched, see watch.go
+	closing
+)
+
+func (c *conn) enter(p phase) phase {
+	c.since.Store(c.l.clock.Load())
+	return phase(c.phase.Swap(uint32(p)))
+}
+
+// Read reads at most one message. fasthttp asks again only when it has used up all that it got.
+func (c *conn) Read(p []byte) (int, error) {
+	switch c.at {
+	case atHead:
+		return c.readHead(p)
+	case atBody, atChunks:
+		n, err := c.readBody(p)
+		if err != nil && c.failed == nil {
+			c.failed = bodyError(err)
+		}
+		if n > 0 {
+			return n, nil
+		}
+		return 0, c.failed
+	default:
+		return 0, io.EOF
+	}
+}
+
+// readHead waits for a request and reads its head, with what has come of its body. fasthttp's buffer is empty between
+// messages, so p is all of it. The deadline of the head is one for all of it, from its first byte. When there is no
+// good head, the error is io.EOF: everything else has been said to the client and in the log.
+func (c *conn) readHead(p []byte) (int, error) {
+	c.muted = false
+	c.head.reset()
+	c.enter(waiting)
+	due, n, blank := c.l.clock.Load()+int64(c.l.opts.KeepaliveTimeout), 0, 0
+	if c.served == 0 {
+		due = c.l.clock.Load() + int64(c.l.opts.HeaderTimeout)
+	}
+	for c.head.length == 0 {
+		m, err := c.take(p[n:], due)
+		if err != nil {
+			return 0, c.noHead(p[:n], err)
+		}
+		if n == 0 && blank == 0 {
+			c.enter(reading)
+			due = c.l.clock.Load() + int64(c.l.opts.HeaderTimeout)
+		}
+		n += m
+		for n >= 2 && c.head.next == 0 && p[0] == '\r' && p[1] == '\n' && blank < maxBlankLines {
+			n, blank = copy(p, p[2:n]), blank+1
+		}
+		if n == 0 || n == 1 && p[0] == '\r' {
+			continue
+		}
+		if err := c.head.scan(p[:n]); err != nil {
+			c.refuse(p[:n], err)
+			return 0, io.EOF
+		}
+	}
+	return c.beginBody(p, n), nil
+}
+
+// noHead ends a connection on which no whole head came. A client that has begun one and is too slow is told.
+func (c *conn) noHead(begun []byte, err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) && len(begun) > 0 {
+		c.refuse(begun, errHeadTimeout)
+	}
+	c.at = atEnd
+	return io.EOF
+}
+
+// take returns what was read ahead, or else reads; see wait for due.
+func (c *conn) take(p []byte, due int64) (int, error) {
+	if len(c.ahead) > 0 {
+		n := copy(p, c.ahead)
+		c.ahead = c.ahead[n:]
+		return n, nil
+	}
+	return c.wait(p, due)
+}
+
+// keep puts bytes that belong to the next message before what is read next.
+func (c *conn) keep(rest []byte) {
+	if len(rest) > 0 { // then nothing else is ahead: take prefers it, and p is never smaller than it
+		c.spare = append(c.spare[:0], rest...)
+		c.ahead = c.spare
+	}
+}
+
+// wait reads, until due at the latest. It is the sweeper that ends a wait, by a read deadline in the past; it may come
+// late, when the wait that it means is over, so that the deadline counts only if it has been reached.
+func (c *conn) wait(p []byte, due int64) (int, error) {
+	c.readDue.Store(due)
+	defer c.readDue.Store(0)
+	for {
+		n, err := c.Conn.Read(p)
+		switch {
+		case n > 0:
+			return n, nil
+		case err == nil:
+			continue
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return 0, err
+		}
+		_ = c.SetReadDeadline(time.Time{})
+		if c.l.now() >= due {
+			return 0, err
+		}
+		if p := phase(c.phase.Load()); c.l.draining.Load() && (p == waiting || p == closing) {
+			return 0, net.ErrClosed
+		}
+	}
+}
+
+// Write sends p, unless the response has been sent already.
+func (c *conn) Write(p []byte) (int, error) {
+	if c.muted {
+		return len(p), nil
+	}
+	return c.write(p)
+}
+
+// minRate is the number of bytes per second below which a client is taken for an attacker. Mobile clients with bad
+// reception are an order of magnitude faster.
+const minRate = 256
+
+// write sends all of p. A wait of the send timeout is the end if the client has not taken even minRate in it.
+func (c *conn) write(p []byte) (int, error) {
+	written := 0
+	for {
+		due := c.l.clock.Load() + int64(c.l.opts.SendTimeout)
+		c.writeDue.Store(due)
+		n, err := c.Conn.Write(p[written:])
+		c.writeDue.Store(0)
+		written += n
+		c.sent += int64(n)
+		if err == nil || !c.mayGoOn(err, int64(n), due) {
+			return written, err
+		}
+	}
+}
+
+// writeAll sends all pieces, in one system call if the platform can. It uses the slice up.
+func (c *conn) writeAll(pieces *net.Buffers) (int64, error) {
+	written := int64(0)
+	for {
+		due := c.l.clock.Load() + int64(c.l.opts.SendTimeout)
+		c.writeDue.Store(due)
+		n, err := pieces.WriteTo(c.Conn)
+		c.writeDue.Store(0)
+		written += n
+		c.sent += n
+		if err == nil || !c.mayGoOn(err, n, due) {
+			return written, err
+		}
+	}
+}
+
+// mayGoOn says whether a write that ended early may go on: the deadline was for an earlier one, or n is enough for the
+// time.
+func (c *conn) mayGoOn(err error, n, due int64) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	_ = c.SetWriteDeadline(time.Time{})
+	return c.l.now() < due || n >= int64(c.l.opts.SendTimeout.Seconds()*minRate)+1
+}
+
+// lingerTimeouts are nginx's lingering_timeout and lingering_time.
+const (
+	lingerTimeout = 5 * time.Second
+	lingerTime    = 30 * time.Second
+)
+
+// Close closes the connection. If the client may still be sending, the sending side is closed first and the rest read
+// for a while: a socket that is closed with bytes unread resets the connection, and the client may lose the response
+// (RFC 9112 section 9.6).
+func (c *conn) Close() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if (c.unclean || len(c.ahead) > 0) && ok && !c.l.draining.Load() && half.CloseWrite() == nil {
+		c.enter(closing)
+		var sink [4 << 10]byte
+		for end := c.l.now() + int64(lingerTime); c.l.now() < end; {
+			if _, err := c.wait(sink[:], c.l.clock.Load()+int64(lingerTimeout)); err != nil {
+				break
+			}
+		}
+	}
+	err := c.Conn.Close()
+	c.l.remove(c)
+	return err
+}
+
+// bodyError is the error of a request body that cannot be read to its end.
+func bodyError(err error) error {
+	refused := &proxy.StatusError{}
+	switch {
+	case errors.As(err, &refused):
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &proxy.StatusError{Code: 408, Cause: proxy.CauseRequestBody, Err: err}
+	case errors.Is(err, io.EOF):
+		err = io.ErrUnexpectedEOF
+	}
+	return &proxy.StatusError{Code: 400, Cause: proxy.CauseClientGone, Err: err}
+}

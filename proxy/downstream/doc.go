@@ -1,0 +1,31 @@
+// Package downstream accepts clients and turns their requests into exchanges.
+//
+// # The flow of one request
+//
+//  1. listen.go opens the listener, accept.go keeps accepting whatever happens, and each client becomes a conn.
+//  2. fasthttp reads from the conn. The conn (conn.go) reads a whole head first and lets guard.go check every byte of it,
+//     so that fasthttp sees only heads that have one meaning. What follows is framed here too (body.go, chunked.go):
+//     fasthttp is never given a byte beyond the end of the message, and a body that ends early is an error.
+//  3. h1.go fills an exchange from fasthttp's parsed head (target.go, host.go) and has the proxy.Front serve it.
+//  4. send.go writes the response to the socket: a small one in one write with its head, framing included. The response
+//     that fasthttp writes afterwards is swallowed by the conn; so one place decides what a client gets.
+//  5. proxy.Exchange.Finish, exactly once, with the error of the sending.
+//
+// sweep.go walks all connections a few times a second: it ends waits that are over, instead of two timers per request,
+// and watches for clients that leave while their request is being served (watch.go).
+//
+// # Rules
+//
+// A malformed request is answered with nginx's error page, logged as "request refused" and its connection closed; nothing
+// of it reaches a handler. Everything a handler borrows from the exchange is valid until Finish.
+//
+// # Locks
+//
+// Listener.mu guards the set of connections, conn.mu the watch for a client that leaves; mu of the Listener first. No
+// lock is held during a read or write.
+//
+// # What it does not do
+//
+// No TLS, no HTTP/2, no upgrade to another protocol, no PROXY protocol, no limits per client address. It knows
+// neither routes nor upstreams. A "100 Continue" is sent by fasthttp before the route's limits are known.
+package downstream

@@ -1,0 +1,118 @@
+package downstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Listen opens a listener by the address of an nginx listen directive: "8080" and "*:8080" are all IPv4 addresses,
+// "127.0.0.1:8080" one, "127.0.0.1" port 80, "[::]:8080" all IPv6 addresses, "unix:/path" a socket file. The error is one
+// line that says what to do.
+func Listen(address string) (net.Listener, error) {
+	network, addr, err := parseAddress(address)
+	if err != nil {
+		return nil, fmt.Errorf("listen %s: %w", address, err)
+	}
+	config := net.ListenConfig{Control: exclusive, KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: 15 * time.Second, Interval: 15 * time.Second, Count: 4,
+	}}
+	config.SetMultipathTCP(false) // Go's default for listeners; it costs, and local clients have one path
+	ln, err := config.Listen(context.Background(), network, addr)
+	if err != nil && network == "unix" && isLeftOver(addr) && os.Remove(addr) == nil {
+		ln, err = config.Listen(context.Background(), network, addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listen %s: %w", address, explain(err))
+	}
+	return ln, nil
+}
+
+// parseAddress returns what net.Listen wants. IPv4 and IPv6 are apart, as in nginx, where "listen 80; listen [::]:80" is
+// two sockets.
+func parseAddress(address string) (network, addr string, err error) {
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		if path == "" {
+			return "", "", errors.New(`want a path after "unix:"`)
+		}
+		return "unix", path, nil
+	}
+	host, port := address, "80"
+	switch {
+	case strings.HasPrefix(address, "["):
+		end := strings.IndexByte(address, ']')
+		if end < 0 {
+			return "", "", errors.New(`want "[address]:port"`)
+		}
+		if host = address[:end+1]; len(address) > end+1 {
+			port = strings.TrimPrefix(address[end+1:], ":")
+		}
+	case isNumber(address):
+		host, port = "*", address
+	case strings.Contains(address, ":"):
+		host, port, _ = strings.Cut(address, ":")
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", "", fmt.Errorf("port %q: want 0 to 65535", port)
+	} else {
+		port = strconv.FormatUint(n, 10)
+	}
+	switch {
+	case host == "*" || host == "":
+		return "tcp4", "0.0.0.0:" + port, nil
+	case strings.HasPrefix(host, "["):
+		return "tcp6", host + ":" + port, nil
+	default:
+		return "tcp4", host + ":" + port, nil
+	}
+}
+
+func isNumber(s string) bool {
+	for i := range len(s) {
+		if !isDigit(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// isLeftOver says whether the socket file at path is there and nobody listens on it: its process ended without removing it.
+func isLeftOver(path string) bool {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode()&os.ModeSocket == 0 {
+		return false
+	}
+	var dialer net.Dialer
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	c, err := dialer.DialContext(ctx, "unix", path)
+	if err == nil {
+		_ = c.Close()
+	}
+	return err != nil
+}
+
+// explain makes one line for the operator of what the system said.
+func explain(err error) error {
+	for _, known := range listenErrors {
+		if errors.Is(err, known.err) {
+			return fmt.Errorf("%w; %s", known.err, known.text)
+		}
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+// listenError is what to say about an error of the system.
+type listenError struct {
+	err  error
+	text string
+}

@@ -1,0 +1,256 @@
+package downstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"spillway/proxy"
+)
+
+// Options are the parts and limits of a Listener. A limit of 0 stands for its default.
+type Options struct {
+	Listener net.Listener        // required; the Listener closes it
+	Front    func() *proxy.Front // required; asked for each request, so that a reload takes effect with the next one
+	Log      *slog.Logger        // required: the error log
+	Name     string              // in the log; the default is the address
+	Scheme   string              // of the requests; the default is http
+
+	HeaderTimeout     time.Duration // for a whole head, from its first byte or, on a new connection, from the accept; 15s
+	BodyTimeout       time.Duration // between two reads of a request body; 60s
+	SendTimeout       time.Duration // between two writes; 60s
+	KeepaliveTimeout  time.Duration // between a response and the next request; 75s
+	KeepaliveRequests int           // on one connection; 10000
+}
+
+// Listener accepts the clients of one socket and serves their requests.
+type Listener struct {
+	opts   Options // set by New, read only
+	name   string
+	server *fasthttp.Server
+	start  time.Time // the origin of all times
+
+	watchAfter time.Duration
+	buffers    sync.Pool // of *[]byte, bufferSize each
+
+	clock        atomic.Int64 // now, at the last tick of the sweeper
+	draining     atomic.Bool
+	accepted     atomic.Uint64
+	requests     atomic.Uint64
+	acceptErrors atomic.Uint64
+
+	stop  chan struct{} // closed by Shutdown
+	empty chan struct{} // closed when, after that, the last connection is gone
+
+	mu       sync.Mutex // guards all below
+	conns    map[*conn]struct{}
+	stopped  bool // stop is closed
+	finished bool // empty is closed
+}
+
+// Stats are the counters of a Listener.
+type Stats struct {
+	Accepted     uint64 // connections since the start
+	AcceptErrors uint64
+	Requests     uint64
+
+	Active  int // connections now, which are the sum of the following; the names are those of nginx's stub_status
+	Reading int // the head of a request is being read
+	Writing int // a request is being served
+	Waiting int // keep-alive connections without a request
+}
+
+const (
+	serverName = "spillway"
+	bufferSize = 16 << 10 // of a response that is sent in one write; also the largest a head normally gets
+)
+
+// New returns a Listener that accepts when Serve is called.
+func New(opts Options) (*Listener, error) {
+	if opts.Listener == nil || opts.Front == nil || opts.Log == nil {
+		return nil, errors.New("listener: a socket, a front and a log are required")
+	}
+	opts.setDefaults()
+	l := &Listener{
+		opts:       opts,
+		name:       opts.Name,
+		start:      time.Now(),
+		watchAfter: watchAfter,
+		stop:       make(chan struct{}),
+		empty:      make(chan struct{}),
+		conns:      map[*conn]struct{}{},
+	}
+	l.buffers.New = func() any {
+		b := make([]byte, 0, bufferSize)
+		return &b
+	}
+	l.server = &fasthttp.Server{
+		Handler:      l.serve,
+		ErrorHandler: l.fail,
+		Logger:       printer{l},
+		Concurrency:  math.MaxInt32, // connections are limited elsewhere: 503 by fasthttp would be an unlogged response
+
+		// A body is streamed beyond this size; what is not beyond is read before the handler is called. One byte,
+		// so that the handler may refuse a body without having read any of it.
+		StreamRequestBody:  true,
+		MaxRequestBodySize: 1,
+
+		ReadBufferSize:  maxHead,
+		WriteBufferSize: 256, // nothing leaves through it but a 100 Continue
+
+		DisablePreParseMultipartForm: true,
+		NoDefaultContentType:         true,
+		NoDefaultServerHeader:        true,
+		SecureErrorLogMessage:        true,
+		LazyRequestTime:              true,
+	}
+	return l, nil
+}
+
+func (o *Options) setDefaults() {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&o.HeaderTimeout, 15 * time.Second},
+		{&o.BodyTimeout, time.Minute},
+		{&o.SendTimeout, time.Minute},
+		{&o.KeepaliveTimeout, 75 * time.Second},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if o.KeepaliveRequests == 0 {
+		o.KeepaliveRequests = 10000
+	}
+	if o.Scheme == "" {
+		o.Scheme = "http"
+	}
+	if o.Name == "" {
+		o.Name = o.Listener.Addr().String()
+	}
+}
+
+// Serve accepts and serves clients until Shutdown, then returns nil. It is called once.
+func (l *Listener) Serve() error {
+	shortest := min(l.opts.HeaderTimeout, l.opts.BodyTimeout, l.opts.SendTimeout, l.opts.KeepaliveTimeout)
+	every := max(min(sweepEvery, shortest/4), time.Millisecond)
+	go l.sweep(every) // ends when l.empty is closed, which remove does after a Shutdown
+	err := l.server.Serve(acceptor{l.opts.Listener, l})
+	l.drain() // for the case that somebody else closed the socket
+	return err
+}
+
+// Shutdown stops accepting, closes the connections that have no request and waits for the others, whose responses say
+// "Connection: close". When ctx is over it closes those too, and returns its error.
+func (l *Listener) Shutdown(ctx context.Context) error {
+	l.drain()
+	err := l.opts.Listener.Close()
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
+	l.check()
+	select {
+	case <-l.empty:
+		return err
+	case <-ctx.Done():
+		l.cut()
+		return ctx.Err()
+	}
+}
+
+// drain lets no connection in any more.
+func (l *Listener) drain() {
+	l.draining.Store(true)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.stopped {
+		l.stopped = true
+		close(l.stop)
+	}
+	l.noteEmpty()
+}
+
+func (l *Listener) noteEmpty() {
+	if l.stopped && len(l.conns) == 0 && !l.finished {
+		l.finished = true
+		close(l.empty)
+	}
+}
+
+// cut closes all connections, without a word.
+func (l *Listener) cut() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.conns {
+		_ = c.Conn.Close()
+	}
+}
+
+// add makes a conn of a socket; nil after Shutdown.
+func (l *Listener) add(socket net.Conn) *conn {
+	c := &conn{Conn: socket, l: l, watched: make(chan struct{}, 1), addresses: addressesOf(socket)}
+	c.since.Store(l.clock.Load())
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		_ = socket.Close()
+		return nil
+	}
+	c.id = l.accepted.Add(1)
+	l.conns[c] = struct{}{}
+	return c
+}
+
+func (l *Listener) remove(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.conns, c)
+	l.noteEmpty()
+}
+
+// Stats returns the counters.
+func (l *Listener) Stats() Stats {
+	s := Stats{Accepted: l.accepted.Load(), AcceptErrors: l.acceptErrors.Load(), Requests: l.requests.Load()}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.Active = len(l.conns)
+	for c := range l.conns {
+		switch phase(c.phase.Load()) {
+		case reading:
+			s.Reading++
+		case serving, watching:
+			s.Writing++
+		default:
+			s.Waiting++
+		}
+	}
+	return s
+}
+
+func (l *Listener) takeBuffer() *[]byte {
+	b, ok := l.buffers.Get().(*[]byte)
+	if !ok {
+		panic("downstream: pool of something else")
+	}
+	return b
+}
+
+func (l *Listener) giveBuffer(b *[]byte) { l.buffers.Put(b) }
+
+// printer is the logger of fasthttp, which has nothing to say that the Listener has not said.
+type printer struct{ l *Listener }
+
+// Printf logs what fasthttp says.
+func (p printer) Printf(format string, args ...any) {
+	p.l.opts.Log.Debug("fasthttp says", "listener", p.l.name, "err", fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,221 @@
+package downstream
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"strconv"
+
+	"github.com/valyala/fasthttp"
+
+	"spillway/proxy"
+)
+
+// maxDrain is how much of a request body that nobody has read fasthttp reads after the response to keep the connection
+// (its maxUnreadStreamBodySize). Above it the connection is closed; the response has to say so.
+const maxDrain = 256 << 10
+
+var (
+	errLong  = errors.New("content longer than its length")
+	errShort = errors.New("content shorter than its length")
+	errPanic = errors.New("panic")
+)
+
+// respond sends the response and finishes the exchange, whatever happens. It says whether the connection can go on.
+func (c *conn) respond() bool {
+	c.sent = 0
+	c.out.sent, c.out.close = 0, true
+	c.out.err = c.protect((*conn).send)
+	c.endServing()
+	if crash := c.protect((*conn).finish); crash != nil || c.out.err != nil {
+		c.out.close = true
+	}
+	c.ex.Reset()
+	c.body = body{}
+	c.muted = true
+	if c.out.close && c.at != atHead {
+		c.unclean = true
+	}
+	return !c.out.close
+}
+
+// protect calls a step and makes an error of a panic: fasthttp would let it end the process.
+func (c *conn) protect(step func(*conn) error) (err error) {
+	defer func() {
+		if crash := recover(); crash != nil {
+			c.l.opts.Log.Error("response panicked", "exchange", &c.ex, "stack", string(debug.Stack()), "err", fmt.Sprint(crash))
+			err = errPanic
+		}
+	}()
+	return step(c)
+}
+
+func (c *conn) finish() error {
+	c.ex.BytesSent, c.ex.BodyBytesSent, c.ex.RequestBytes = c.sent, c.out.sent, c.body.read
+	c.ex.Finish(c.out.err)
+	return nil
+}
+
+// send writes the response of the exchange. A client that has gone gets nothing.
+func (c *conn) send() error {
+	ex := &c.ex
+	if status := ex.Status(); status == proxy.StatusClientGone {
+		return nil
+	} else if status < 200 || status > 599 {
+		ex.SetError(fmt.Errorf("response with status %d", status))
+	}
+	s := &c.out
+	s.begin(c)
+	defer s.end()
+	if ex.Content == nil || !s.hasBody {
+		return s.whole(ex.Bytes)
+	}
+	if _, err := ex.Content.WriteTo(s); err != nil {
+		return err
+	}
+	return s.last()
+}
+
+// sender writes one response; it is what Content.WriteTo writes to. The head leaves with the first bytes of the body.
+type sender struct {
+	c       *conn
+	memory  *[]byte // of buf
+	buf     []byte  // the head while it has not been sent
+	hasBody bool
+	chunked bool
+	left    int64 // of the declared length; -1 without one
+	sent    int64 // bytes of the body
+	close   bool  // the connection ends with this response
+	err     error
+
+	pieces [4][]byte
+	vector net.Buffers
+}
+
+// begin decides how the body is framed (RFC 9112 section 6) and writes the head into the buffer.
+func (s *sender) begin(c *conn) {
+	ex, h := &c.ex, c.ex.Response
+	s.c, s.chunked, s.left = c, false, int64(len(ex.Bytes))
+	status := ex.Status()
+	s.hasBody = !ex.Head() && status != fasthttp.StatusNoContent && status != fasthttp.StatusNotModified
+	if ex.Content != nil || ex.Head() && len(ex.Bytes) == 0 {
+		s.left = ex.Length
+	}
+	s.close = c.mustClose()
+	switch {
+	case s.left >= 0:
+		h.SetContentLength(int(s.left)) // not on 204 and 304
+	case !s.hasBody:
+	case c.head.proto == http11:
+		s.chunked = true
+		h.SetContentLength(-1)
+	default:
+		s.close = true // HTTP/1.0 knows no chunks: the body ends with the connection
+	}
+	if s.close {
+		h.SetConnectionClose()
+	} else if c.head.proto == http10 {
+		h.Set(fasthttp.HeaderConnection, "keep-alive")
+	}
+	h.SetServer(serverName)
+	s.memory = c.l.takeBuffer()
+	s.buf = h.AppendBytes((*s.memory)[:0])
+}
+
+// mustClose says whether the connection ends with this response.
+func (c *conn) mustClose() bool {
+	unread := c.at == atChunks || c.at == atBody && c.left > maxDrain
+	return c.ex.CloseClient || !c.keepAlive || unread || c.served >= c.l.opts.KeepaliveRequests || c.l.draining.Load()
+}
+
+func (s *sender) end() {
+	if cap(s.buf) <= bufferSize {
+		*s.memory = s.buf[:0]
+	}
+	s.c.l.giveBuffer(s.memory)
+	s.memory, s.buf = nil, nil
+}
+
+// whole sends a response whose body is b.
+func (s *sender) whole(b []byte) error {
+	if !s.hasBody {
+		b = nil
+	}
+	s.left = -1
+	return s.frame("", b, "")
+}
+
+// Write sends a piece of the body at once.
+func (s *sender) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if s.left >= 0 {
+		if int64(len(p)) > s.left {
+			return 0, errLong
+		}
+		s.left -= int64(len(p))
+	}
+	before := s.sent
+	var err error
+	if s.chunked {
+		var hex [18]byte
+		err = s.chunk(append(strconv.AppendInt(hex[:0], int64(len(p)), 16), '\r', '\n'), p)
+	} else {
+		err = s.frame("", p, "")
+	}
+	return int(s.sent - before), err
+}
+
+// last ends the body.
+func (s *sender) last() error {
+	switch {
+	case s.left > 0:
+		return errShort
+	case s.chunked:
+		return s.frame("0\r\n\r\n", nil, "")
+	case len(s.buf) > 0:
+		return s.frame("", nil, "")
+	}
+	return nil
+}
+
+func (s *sender) chunk(size, p []byte) error {
+	s.buf = append(s.buf, size...)
+	return s.frame("", p, "\r\n")
+}
+
+// frame sends the head if it is still to be sent, then before, p and after. Small pieces are copied together.
+func (s *sender) frame(before string, p []byte, after string) error {
+	s.buf = append(s.buf, before...)
+	lead := len(s.buf)
+	if lead == 0 && len(after) == 0 {
+		n, err := s.c.write(p)
+		s.sent += int64(n)
+		return err
+	}
+	if lead+len(p)+len(after) <= bufferSize {
+		s.buf = append(append(s.buf, p...), after...)
+		n, err := s.c.write(s.buf)
+		s.count(int64(n), lead, len(p))
+		return err
+	}
+	s.pieces[0], s.pieces[1], s.pieces[2] = s.buf, p, crlf[:len(after)]
+	s.vector = s.pieces[:2]
+	if len(after) > 0 {
+		s.vector = s.pieces[:3]
+	}
+	n, err := s.c.writeAll(&s.vector)
+	clear(s.pieces[:])
+	s.count(n, lead, len(p))
+	return err
+}
+
+var crlf = []byte("\r\n")
+
+// count notes that n bytes were sent of lead bytes that are not the body, size bytes that are, and what follows.
+func (s *sender) count(n int64, lead, size int) {
+	s.sent += min(max(0, n-int64(lead)), int64(size))
+	s.buf = s.buf[:0]
+}

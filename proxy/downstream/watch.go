@@ -1,0 +1,67 @@
+package downstream
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// The client of a request that takes long is watched, to stop working for it when it leaves:
+//
+//  1. The sweeper finds a connection that has been serving for a while, and from which nothing is expected but the next
+//     request. It moves the phase from serving to watching and starts a goroutine that reads one byte.
+//  2. The byte, should one come, is put before what is read next; an error means that the client has left.
+//  3. When the response has been sent, endServing moves the phase on. If it was watching, the goroutine is stopped by a
+//     read deadline in the past and waited for; only then is the exchange finished, and the socket read again.
+
+// watch starts to watch the client. The sweeper calls it.
+func (c *conn) watch() {
+	if c.phase.CompareAndSwap(uint32(serving), uint32(watching)) {
+		go c.awaitLeave() // ends when the client sends something, leaves, or at endServing
+	}
+}
+
+func (c *conn) awaitLeave() {
+	defer func() { c.watched <- struct{}{} }()
+	var early [1]byte
+	for {
+		n, err := c.Conn.Read(early[:])
+		switch {
+		case n > 0:
+			c.keep(early[:])
+			return
+		case err == nil || errors.Is(err, os.ErrDeadlineExceeded) && c.resumeWatch():
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return
+		default:
+			c.ex.MarkGone()
+			return
+		}
+	}
+}
+
+// resumeWatch says whether the deadline that ended a read was not meant to end the watch, and takes it away.
+func (c *conn) resumeWatch() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.stopping {
+		_ = c.SetReadDeadline(time.Time{})
+	}
+	return !c.stopping
+}
+
+// endServing ends the phase of serving, and the watch if there is one.
+func (c *conn) endServing() {
+	if c.enter(waiting) != watching {
+		return
+	}
+	c.mu.Lock()
+	c.stopping = true
+	_ = c.SetReadDeadline(past)
+	c.mu.Unlock()
+	<-c.watched
+	c.mu.Lock()
+	c.stopping = false
+	_ = c.SetReadDeadline(time.Time{})
+	c.mu.Unlock()
+}
