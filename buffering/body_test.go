@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"testing/iotest"
@@ -260,7 +261,7 @@ func TestBodyReader_GoesOnWhereReadStopped(t *testing.T) {
 		if n, err := r.WriteTo(&rest); n != int64(5000-first) || err != nil {
 			t.Errorf("after %d: got %d, %v, want the rest", first, n, err)
 		}
-		if !bytes.Equal(append(head, rest.Bytes()...), want) {
+		if !bytes.Equal(slices.Concat(head, rest.Bytes()), want) {
 			t.Errorf("got another body when read in two parts, the first of %d bytes", first)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"path/filepath"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"spillway/buffering"
@@ -174,10 +173,4 @@ func (c *brokenClient) Write(b []byte) (int, error) {
 	}
 	c.takes -= len(b)
 	return len(b), nil
-}
-
-// bubble runs a test with fake time.
-func bubble(t *testing.T, test func(t *testing.T)) {
-	t.Helper()
-	synctest.Test(t, test)
 }

@@ -23,17 +23,18 @@ func TestPipe_BodyOf64KiBAllocatesNothing(t *testing.T) {
 }
 
 // carry fills a pipe from the start of peer and then delivers it.
-func carry(t testing.TB, arena *buffering.Arena, dir *buffering.SpillDir, limits buffering.Limits, peer *bytes.Reader) {
+func carry(tb testing.TB, arena *buffering.Arena, dir *buffering.SpillDir, limits buffering.Limits, peer *bytes.Reader) {
+	tb.Helper()
 	peer.Seek(0, io.SeekStart)
 	p := buffering.NewPipe(buffering.PipeOptions{Arena: arena, Dir: dir, Limits: limits})
 	first := arena.Get(4 << 10)
 	first.W, _ = peer.Read(first.B)
 	p.Take(first)
 	if err := p.Fill(peer); err != nil {
-		t.Error(err)
+		tb.Error(err)
 	}
 	if n, err := p.WriteTo(onlyWriter{}); err != nil || n != peer.Size() {
-		t.Errorf("got %d, %v, want %d", n, err, peer.Size())
+		tb.Errorf("got %d, %v, want %d", n, err, peer.Size())
 	}
 	p.Free()
 }
@@ -76,22 +77,22 @@ func TestPipe_CarriesOverRealConnections(t *testing.T) {
 }
 
 // connection returns both ends of a TCP connection.
-func connection(t testing.TB) (near, far net.Conn) {
-	t.Helper()
+func connection(tb testing.TB) (near, far net.Conn) {
+	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer listener.Close()
 	far, err = net.Dial("tcp", listener.Addr().String())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	near, err = listener.Accept()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		near.Close()
 		far.Close()
 	})

@@ -90,7 +90,7 @@ func TestPipe_TakesEmptyAndSeveralBuffers(t *testing.T) {
 }
 
 func TestPipe_DeliversEachPieceAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, smallLimits())
 		peer, peerEnd := io.Pipe()
 		filled := h.fill(peer)
@@ -114,7 +114,7 @@ func TestPipe_DeliversEachPieceAtOnce(t *testing.T) {
 }
 
 func TestPipe_ShortReadsDoNotUseUpBuffers(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, smallLimits())
 		want := pattern(8 << 10) // exactly what fits
 		filled := h.fill(&tenBytes{bytes.NewReader(want)})
@@ -145,7 +145,7 @@ func (r *tenBytes) Read(b []byte) (int, error) {
 }
 
 func TestPipe_FastClientOfShortReadsNeedsOneBuffer(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, smallLimits())
 		peer, peerEnd := io.Pipe()
 		filled := h.fill(peer)
@@ -169,7 +169,7 @@ func TestPipe_FastClientOfShortReadsNeedsOneBuffer(t *testing.T) {
 }
 
 func TestPipe_BusySizeBoundsAWrite(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := func(busy int64, want int) {
 			t.Helper()
 			limits := smallLimits()
@@ -223,7 +223,7 @@ type nothing struct{}
 func (nothing) Read([]byte) (int, error) { return 0, nil }
 
 func TestPipe_ClientErrorEndsTheFillSide(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		for _, takes := range []int{0, 1, 5000, 30_000} {
 			h := newHarness(t, smallLimits())
 			peer, peerEnd := io.Pipe()
@@ -243,7 +243,7 @@ func TestPipe_ClientErrorEndsTheFillSide(t *testing.T) {
 }
 
 func TestPipe_AbortEndsEveryWait(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		reason := errors.New("exchange over")
 		never := newGate()
 		defer close(never.opened)
@@ -282,7 +282,7 @@ func TestPipe_AbortEndsEveryWait(t *testing.T) {
 }
 
 func TestPipe_LastSideGivesAllBack(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, smallLimits())
 		filled := h.fill(bytes.NewReader(pattern(50_000)))
 		time.Sleep(time.Second)
@@ -326,7 +326,7 @@ func TestPipe_PanicsOnMisuse(t *testing.T) {
 }
 
 func TestPipe_ReadDeliversToo(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, smallLimits())
 		want := pattern(50_000)
 		filled := h.fill(iotest.HalfReader(bytes.NewReader(want)))
@@ -361,7 +361,7 @@ func TestPipe_ReadReturnsTheErrorOfThePeer(t *testing.T) {
 }
 
 func TestPipe_WorksWithOneBufferWhenTheBudgetIsUsedUp(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h := newHarnessWithBudgets(t, smallLimits(), 10<<10, 0)
 		hog := h.arena.Get(10 << 10)
 		before := h.arena.InUse()

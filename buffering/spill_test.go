@@ -14,7 +14,7 @@ import (
 )
 
 func TestPipe_SpillsWhenClientIsSlow(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, smallLimits())
 		want := pattern(1 << 20)
 		client := &slowClient{bytesPerSecond: 1e6}
@@ -42,7 +42,7 @@ func TestPipe_SpillsWhenClientIsSlow(t *testing.T) {
 }
 
 func TestPipe_FastClientNeverSpills(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := func(name string, client *burstyClient) {
 			t.Helper()
 			h := newHarness(t, smallLimits())
@@ -81,7 +81,7 @@ func (c *burstyClient) Write(b []byte) (int, error) {
 }
 
 func TestPipe_PatienceIsSpentOncePerSlowClient(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, smallLimits())
 		began := time.Now()
 		h.fillAll(pattern(10 << 20))
@@ -94,7 +94,7 @@ func TestPipe_PatienceIsSpentOncePerSlowClient(t *testing.T) {
 }
 
 func TestPipe_MemoryComesFirstAgainWhenTheFileIsDrained(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, smallLimits())
 		peer := newTap()
 		filled := h.fill(peer)
@@ -132,7 +132,7 @@ func TestPipe_MemoryComesFirstAgainWhenTheFileIsDrained(t *testing.T) {
 }
 
 func TestPipe_SpillsTempFileWriteAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := func(atOnce, want int64) {
 			t.Helper()
 			limits := smallLimits()
@@ -153,7 +153,7 @@ func TestPipe_SpillsTempFileWriteAtOnce(t *testing.T) {
 }
 
 func TestPipe_StallsAtMaxTempFile(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := func(maxTempFile int64, want int) {
 			t.Helper()
 			limits := smallLimits()
@@ -186,7 +186,7 @@ func TestPipe_StallsAtMaxTempFile(t *testing.T) {
 }
 
 func TestPipe_MaxTempFileBoundsTheFileNotTheBody(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		limits := smallLimits()
 		limits.MaxTempFile = 64 << 10
 		h := newHarness(t, limits)
@@ -219,7 +219,7 @@ func (w *watched) Read(b []byte) (int, error) {
 }
 
 func TestPipe_DiskTroubleCostsNoResponse(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		f := func(name string, disk int64, prepare func(h *harness), want error) {
 			t.Helper()
 			h := newHarnessWithBudgets(t, smallLimits(), 0, disk)
@@ -260,7 +260,7 @@ func TestPipe_DiskTroubleCostsNoResponse(t *testing.T) {
 }
 
 func TestPipe_FolderThatIsGoneIsMadeAgain(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, smallLimits())
 		if err := os.Remove(h.path); err != nil {
 			t.Fatal(err)
@@ -276,7 +276,7 @@ func TestPipe_FolderThatIsGoneIsMadeAgain(t *testing.T) {
 }
 
 func TestPipe_TriesTheDiskAgainLater(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		limits := smallLimits()
 		h := newHarnessWithBudgets(t, limits, 0, 100<<10)
 		hog := h.pipe

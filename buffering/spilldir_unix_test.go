@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 
 	"spillway/buffering"
 )
@@ -25,7 +26,7 @@ func TestOpenSpillDir_KeepsOthersOut(t *testing.T) {
 }
 
 func TestPipe_SpillFileHasNoName(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		h := newHarness(t, smallLimits())
 		h.fillAll(pattern(20 << 10))
 		if h.dir.Files() != 1 {
