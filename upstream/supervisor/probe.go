@@ -1,0 +1,94 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+const (
+	pollMin = 10 * time.Millisecond // between two tries to connect, doubled up to pollMax
+	pollMax = 250 * time.Millisecond
+	// A connect on loopback takes microseconds. Windows tries for two seconds when nobody listens, hence the short limit.
+	dialTimeout = 250 * time.Millisecond
+	// An HTTP probe may wait for the first answer of a framework that loads itself then; an answer that was lost in a
+	// restart inside the process is asked for again.
+	probeTimeout  = 10 * time.Second
+	httpRetryMin  = 50 * time.Millisecond
+	httpRetryMax  = time.Second
+	probeBodySize = 64 << 10 // bytes of an answer that are read at most
+)
+
+// awaitReady returns nil once the process with this port is ready, and the last reason why it is not when ctx ends.
+func awaitReady(ctx context.Context, port int, path string) error {
+	if path == "" {
+		return awaitAccept(ctx, port)
+	}
+	return awaitHTTP(ctx, "http://"+address(port)+path)
+}
+
+// awaitAccept tries to connect until it works.
+func awaitAccept(ctx context.Context, port int) error {
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	for wait := pollMin; ; wait = min(2*wait, pollMax) {
+		conn, err := dialer.DialContext(ctx, "tcp4", address(port))
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wait):
+		}
+	}
+}
+
+// awaitHTTP asks for url until the answer's status is 2xx.
+func awaitHTTP(ctx context.Context, url string) error {
+	var last error // why the last answer did not count; the client itself knows only that it gave up
+	client := retryablehttp.NewClient()
+	client.Logger = nil
+	client.HTTPClient = &http.Client{
+		Timeout: probeTimeout,
+		Transport: &http.Transport{ // without Proxy: the environment must not lead a probe elsewhere
+			DialContext:       (&net.Dialer{Timeout: dialTimeout}).DialContext,
+			DisableKeepAlives: true, // a process with one worker must not be held by an idle connection
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	client.RetryMax = math.MaxInt
+	client.RetryWaitMin, client.RetryWaitMax = httpRetryMin, httpRetryMax
+	// The default follows Retry-After, with which a process that is still loading could put us to sleep for an hour.
+	client.Backoff = func(least, most time.Duration, attempt int, _ *http.Response) time.Duration {
+		return min(least<<min(attempt, 10), most)
+	}
+	client.CheckRetry = func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+		if err == nil && resp.StatusCode/100 == 2 {
+			return false, nil
+		}
+		if last = err; err == nil {
+			last = errors.New("GET " + url + ": " + resp.Status)
+		}
+		return ctx.Err() == nil, ctx.Err()
+	}
+	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil && last != nil {
+		return last
+	}
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, _ = io.CopyN(io.Discard, resp.Body, probeBodySize) // only the status counts; read so that the process sees no reset
+	return nil
+}

@@ -1,0 +1,155 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+)
+
+const (
+	killWait  = 5 * time.Second        // for a killed tree to be gone; longer only takes what hangs in the kernel
+	drainWait = 200 * time.Millisecond // for the last output; only a stranger that holds the pipe makes us wait for it
+
+	// levelNotice is the level of output lines, between info and warn: nobody knows what they mean.
+	levelNotice = slog.LevelInfo + 2
+)
+
+// errNotGone says that something of a tree outlived its kill.
+var errNotGone = errors.New("not gone after kill")
+
+// run is one launch of a process.
+//
+//  1. startRun starts the program, puts it into its tree and reads its output.
+//  2. exited is closed when the program has ended; others of its tree may still live.
+//  3. end sees to it that the tree is gone and the output read, and says how the program ended.
+type run struct {
+	cmd     *exec.Cmd
+	tree    *tree
+	log     *slog.Logger
+	started time.Time
+
+	tail    tail
+	pipes   []*os.File     // our ends of stdout and stderr
+	reading sync.WaitGroup // the goroutines that read them
+
+	exited   chan struct{} // closed when the program has been waited for
+	exitedAt time.Time     // valid after exited
+}
+
+// startRun starts cmd on the launcher's thread. On an error nothing of it runs.
+func startRun(l *launcher, guard *Guard, cmd *exec.Cmd, log *slog.Logger) (*run, error) {
+	t, err := newTree(cmd, guard)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{cmd: cmd, tree: t, started: time.Now(), exited: make(chan struct{})}
+	if err := r.start(l); err != nil {
+		r.closePipes()
+		t.close()
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	r.log = log.With("pid", r.pid())
+	r.reading.Go(func() { r.read(r.pipes[0], "stdout") }) // both end with their pipe, see end
+	r.reading.Go(func() { r.read(r.pipes[1], "stderr") })
+	go r.wait() // ends with the program
+	return r, nil
+}
+
+// start starts the program with pipes as its output and puts it into the tree.
+func (r *run) start(l *launcher) error {
+	stdout, err := r.pipe()
+	if err != nil {
+		return err
+	}
+	defer stdout.Close() // the program has its own by then
+	stderr, err := r.pipe()
+	if err != nil {
+		return err
+	}
+	defer stderr.Close()
+	r.cmd.Stdout, r.cmd.Stderr = stdout, stderr
+	if err := l.start(r.cmd); err != nil {
+		return err
+	}
+	if err := r.tree.adopt(r.cmd.Process); err != nil {
+		r.tree.kill()
+		// The tree may not have it yet. How it ends does not matter: err is the one to tell.
+		_ = r.cmd.Process.Kill()
+		_ = r.cmd.Wait()
+		return err
+	}
+	return nil
+}
+
+// pipe makes a pipe, keeps its read end and returns the other.
+func (r *run) pipe() (*os.File, error) {
+	ours, theirs, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	r.pipes = append(r.pipes, ours)
+	return theirs, nil
+}
+
+func (r *run) pid() int { return r.cmd.Process.Pid }
+
+func (r *run) read(pipe *os.File, stream string) {
+	readLines(pipe, func(line string) {
+		r.tail.add(line)
+		r.log.Log(context.Background(), levelNotice, "process output", "stream", stream, "line", line)
+	})
+}
+
+func (r *run) wait() {
+	_ = r.cmd.Wait() // what there is to know is in cmd.ProcessState
+	r.exitedAt = time.Now()
+	close(r.exited)
+}
+
+// end waits until the program and its tree have ended, kills what is left when grace ends, and returns how the program
+// ended. With an error something of it is still there.
+func (r *run) end(grace context.Context) (Exit, error) {
+	select {
+	case <-r.exited:
+		// Its workers may still be at their last requests.
+		r.tree.awaitEmpty(grace)
+	case <-grace.Done():
+	}
+	r.tree.kill()
+	last, cancel := context.WithTimeout(context.Background(), killWait)
+	defer cancel()
+	select {
+	case <-r.exited:
+	case <-last.Done():
+		return Exit{Code: -1, Text: errNotGone.Error(), Output: r.tail.snapshot(), At: time.Now()}, errNotGone
+	}
+	var err error
+	if !r.tree.awaitEmpty(last) {
+		err = errNotGone
+	}
+	r.drain()
+	r.tree.close()
+	state := r.cmd.ProcessState
+	return Exit{Code: state.ExitCode(), Text: exitText(state), Output: r.tail.snapshot(), At: r.exitedAt}, err
+}
+
+// drain waits for the last lines. On Unix a process that has left the tree may hold a pipe open, hence the deadline; on
+// Windows, where pipes know none, nothing leaves a Job object.
+func (r *run) drain() {
+	for _, pipe := range r.pipes {
+		_ = pipe.SetReadDeadline(time.Now().Add(drainWait)) // os.ErrNoDeadline on Windows
+	}
+	r.reading.Wait()
+	r.closePipes()
+}
+
+func (r *run) closePipes() {
+	for _, pipe := range r.pipes {
+		pipe.Close()
+	}
+}
