@@ -6,13 +6,18 @@ import (
 	"spillway/upstream"
 )
 
-// Vars are the CGI variables of one request, in order. The zero value is empty; one that is used again keeps its memory.
+// Vars are the CGI variables of one request, in order. The zero value is empty; one that is used again keeps its memory. It
+// is not to be copied.
 type Vars struct {
 	buf  []byte // names and values, one after the other
 	ends []int  // where each name and each value ends in buf, in turn
 
-	fields []field          // the fields that become HTTP_ variables, while Fill runs
-	given  []upstream.Field // Request.Params, while Fill runs: computed variables of these names are left out
+	// While Fill runs:
+	fields []field          // the fields that become HTTP_ variables
+	set    []upstream.Field // Request.Set
+	given  []upstream.Field // Request.Params: computed variables of these names are left out
+
+	visit func(name, value []byte) bool // the method note, bound once
 }
 
 // field is a header field; its memory is borrowed.
@@ -38,13 +43,14 @@ func (v *Vars) At(i int) (name, value []byte) {
 
 // reset empties v for a request.
 func (v *Vars) reset(req *upstream.Request) {
-	v.buf, v.ends, v.fields, v.given = v.buf[:0], v.ends[:0], v.fields[:0], req.Params
+	v.buf, v.ends, v.fields = v.buf[:0], v.ends[:0], v.fields[:0]
+	v.set, v.given = req.Set, req.Params
 }
 
 // release drops what was borrowed from the request.
 func (v *Vars) release() {
 	clear(v.fields)
-	v.given = nil
+	v.set, v.given = nil, nil
 }
 
 // begin opens a variable, unless the configuration gives one of that name. The caller appends the value to v.buf and calls
