@@ -1,0 +1,126 @@
+package http1
+
+import (
+	"errors"
+	"io"
+
+	"spillway/upstream"
+)
+
+// framing is how the end of a body is found: RFC 9112, section 6.3.
+type framing uint8
+
+const (
+	counted framing = iota // after a number of bytes, which may be 0
+	chunked                // after the last chunk
+	closing                // when the peer closes
+)
+
+// body reads the rest of a response's body.
+type body struct {
+	conn     *upstream.Conn
+	resp     *upstream.Response
+	framing  framing
+	left     int64   // counted: bytes to come
+	chunks   decoder // chunked
+	reusable bool    // unless the peer sends too much
+	err      error   // what every further Read returns
+}
+
+// start sets the body up by the head in s.
+func (b *body) start(p *Protocol, c *upstream.Conn, resp *upstream.Response, s *state) {
+	h := &s.head
+	keptOpen := !h.close && (h.minor != '0' || h.keepAlive)
+	*b = body{
+		conn: c, resp: resp,
+		reusable: p.keepAlive && keptOpen && !s.sender.pending() && (!h.chunked || h.length < 0 && h.minor != '0'),
+	}
+	resp.Length = h.length
+	switch {
+	case resp.Head || h.status == 304:
+		if h.chunked {
+			resp.Length = -1
+		}
+	case h.status == 204:
+		resp.Length = 0
+	case h.chunked:
+		b.framing, resp.Length = chunked, -1
+	case h.length >= 0:
+		b.left = h.length
+	default:
+		b.framing, b.reusable = closing, false
+	}
+}
+
+// prefix decodes what came with the head and fills the response's Prefix, Complete and Body.
+func (b *body) prefix(p []byte) ([]byte, error) {
+	b.conn.Phase = upstream.ReadingBody
+	n, done, err := b.take(p)
+	if err != nil {
+		return nil, err
+	}
+	if done {
+		b.resp.Complete = true
+		b.end(io.EOF)
+	} else {
+		b.resp.Body = b
+	}
+	return p[:n], nil
+}
+
+// Read returns bytes of the body as they come. The error is io.EOF at the body's true end, else an *upstream.Error.
+func (b *body) Read(p []byte) (int, error) {
+	for b.err == nil && len(p) > 0 {
+		n, err := b.conn.Read(p)
+		if err != nil {
+			return 0, b.end(b.readError(err))
+		}
+		n, done, err := b.take(p[:n])
+		if err != nil {
+			return 0, b.end(err)
+		}
+		if done {
+			b.end(io.EOF)
+		}
+		if n > 0 {
+			return n, nil
+		}
+	}
+	return 0, b.err
+}
+
+// take decodes in place what has arrived and returns how much of it is body, and whether the body is complete.
+func (b *body) take(p []byte) (n int, done bool, err error) {
+	used := len(p)
+	switch b.framing {
+	case counted:
+		n = int(min(b.left, int64(len(p))))
+		b.left -= int64(n)
+		used, done = n, b.left == 0
+	case chunked:
+		n, used, err = b.chunks.decode(p)
+		done = b.chunks.done()
+	case closing:
+		n = len(p)
+	}
+	if done {
+		b.resp.Excess = used < len(p)
+		b.resp.Reusable = b.reusable && !b.resp.Excess
+	}
+	return n, done, err
+}
+
+// readError is the meaning of an error of the connection for the body: its end is the body's end only where nothing else
+// marks it.
+func (b *body) readError(err error) error {
+	if errors.Is(err, io.EOF) && b.framing != closing {
+		return upstream.ClosedEarly(upstream.ReadingBody)
+	}
+	return err
+}
+
+// end makes err what every Read returns from now on, and lets go of the response.
+func (b *body) end(err error) error {
+	b.err, b.resp, b.conn = err, nil, nil
+	return err
+}

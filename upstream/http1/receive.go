@@ -1,0 +1,121 @@
+package http1
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"spillway/upstream"
+)
+
+// A response is received in these steps:
+//
+//  1. readHead reads into Response.Buf until the head's blank line;
+//  2. interim responses are skipped, and what is left of the request body is sent if the peer still wants it;
+//  3. deliver copies status and fields;
+//  4. the body's framing is set up, and what came with the head is decoded in place; the rest is read by body.Read.
+
+// maxInterim is how many interim responses (1xx) may precede the final one.
+const maxInterim = 10
+
+// Receive reads the head of the response, at most len(resp.Buf) bytes. It waits for nothing more than that, so that a
+// body which trickles can be passed on as it comes.
+func (p *Protocol) Receive(c *upstream.Conn, resp *upstream.Response) error {
+	s := stateOf(c)
+	rest, err := p.receiveHead(c, s, resp.Buf)
+	if err == nil {
+		err = s.head.deliver(resp)
+	}
+	if err == nil {
+		s.body.start(p, c, resp, s)
+		resp.Prefix, err = s.body.prefix(rest)
+	}
+	s.head.clear()
+	return err
+}
+
+// receiveHead parses the final head into s.head and returns what follows it in buf.
+func (p *Protocol) receiveHead(c *upstream.Conn, s *state, buf []byte) (rest []byte, err error) {
+	n := 0
+	for range maxInterim + 1 {
+		c.Phase = upstream.ReadingHead
+		var end int
+		if end, n, err = readHead(c, buf, n); err != nil {
+			return nil, err
+		}
+		if err = s.head.parse(buf[:end]); err != nil {
+			return nil, err
+		}
+		if s.head.status < 100 || s.head.status >= 200 || s.head.status == 101 {
+			return buf[end:n], p.settle(c, s)
+		}
+		n = copy(buf, buf[end:n])
+		if err = asked(p.sendBody(c, &s.sender)); err != nil {
+			return nil, err
+		}
+	}
+	return nil, invalid("upstream sent too many interim responses")
+}
+
+// readHead reads until buf has a whole head; n bytes are there already. It returns the head's length and that of all.
+func readHead(c *upstream.Conn, buf []byte, n int) (end, total int, err error) {
+	for searched := 0; ; {
+		if !beginsWell(buf[:n]) {
+			return 0, n, noHeader()
+		}
+		if end = headEnd(buf[:n], searched); end >= 0 {
+			return end, n, nil
+		}
+		if n == len(buf) {
+			return 0, n, upstream.TooBigHeader()
+		}
+		searched = n
+		read, err := c.Read(buf[n:])
+		if errors.Is(err, io.EOF) {
+			return 0, n, upstream.ClosedEarly(upstream.ReadingHead)
+		}
+		if err != nil {
+			return 0, n, err
+		}
+		n += read
+	}
+}
+
+// settle decides about the rest of the request body once the final head is there. A peer that refuses the request, or
+// closes, does not get the rest; another one may be answering while it reads, so it does.
+func (p *Protocol) settle(c *upstream.Conn, s *state) error {
+	if !s.sender.pending() {
+		return nil
+	}
+	if s.head.status >= 300 || s.head.close {
+		s.sender.abandon()
+		return nil
+	}
+	c.Phase = upstream.Sending
+	return asked(p.finishBody(c, &s.sender))
+}
+
+// asked drops the error of a connection that broke while the peer was answering: what it has answered counts.
+func asked(err error) error {
+	var failure *upstream.Error
+	if errors.As(err, &failure) && failure.Kind == upstream.Failed {
+		return nil
+	}
+	return err
+}
+
+// deliver copies the status and the fields into the response.
+func (h *head) deliver(resp *upstream.Response) error {
+	if err := resp.SetStatus(h.status); err != nil {
+		return err
+	}
+	for i := range h.fields {
+		if f := &h.fields[i]; len(f.Name) == len("connection") && bytes.EqualFold(f.Name, []byte("connection")) {
+			resp.NameConnection(f.Value)
+		}
+	}
+	for i := range h.fields {
+		resp.AddField(h.fields[i].Name, h.fields[i].Value)
+	}
+	return nil
+}

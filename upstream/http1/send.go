@@ -1,0 +1,181 @@
+package http1
+
+import (
+	"bytes"
+	"strconv"
+
+	"spillway/upstream"
+)
+
+// headSize is where the pooled buffers for heads begin: nginx's large_client_header_buffers, 8k, is what a client's head
+// is limited to, most are below a quarter of it. Buffers that grew beyond headLimit are not kept.
+const (
+	headSize  = 4 << 10
+	headLimit = 64 << 10
+)
+
+// smallBody is the largest body that is copied behind its head; copying that much costs less than a second piece in the
+// system call.
+const smallBody = 8 << 10
+
+// Send writes the request: the head, with the body if it is in memory, then the rest of the body in pieces. When the peer
+// answers before it has got the whole body, Send stops without an error, and Receive decides about the rest.
+func (p *Protocol) Send(c *upstream.Conn, req *upstream.Request) error {
+	c.Phase = upstream.Sending
+	s := stateOf(c)
+	s.sender.start(req)
+	buf := p.takeHead()
+	head := p.appendHead((*buf)[:0], req)
+	if len(s.sender.bytes) <= smallBody {
+		head = append(head, s.sender.bytes...)
+		s.sender.bytes = nil
+	}
+	*buf = head
+	err := s.sender.sendFirst(c, head)
+	p.putHead(buf)
+	if err == nil && s.sender.pending() {
+		err = p.sendBody(c, &s.sender)
+	}
+	return err
+}
+
+func (p *Protocol) takeHead() *[]byte {
+	buf, _ := p.heads.Get().(*[]byte)
+	return buf
+}
+
+func (p *Protocol) putHead(buf *[]byte) {
+	if cap(*buf) <= headLimit {
+		p.heads.Put(buf)
+	}
+}
+
+// appendHead appends the head of the request, its blank line included.
+func (p *Protocol) appendHead(b []byte, req *upstream.Request) []byte {
+	b = append(b, req.Method...)
+	b = append(b, ' ')
+	b = appendTarget(b, req.Target)
+	b = append(b, " HTTP/1.1\r\nHost: "...)
+	b = appendValue(b, host(req))
+	b = append(b, "\r\n"...)
+	if req.Header != nil {
+		for name, value := range req.Header.All() {
+			if passes(name) && !replaced(req.Set, name) {
+				b = appendField(b, name, value)
+			}
+		}
+	}
+	for i := range req.Set {
+		if f := &req.Set[i]; len(f.Value) > 0 && passes(f.Name) {
+			b = appendField(b, f.Name, f.Value)
+		}
+	}
+	if !p.keepAlive {
+		b = append(b, "Connection: close\r\n"...)
+	}
+	b = appendFraming(b, req)
+	return append(b, "\r\n"...)
+}
+
+// appendFraming appends the field that says how long the body is: RFC 9112, section 6. A request without a body carries
+// none, unless its method leads the peer to expect one (RFC 9110, section 8.6).
+func appendFraming(b []byte, req *upstream.Request) []byte {
+	length := bodyLength(req)
+	switch {
+	case length < 0:
+		return append(b, "Transfer-Encoding: chunked\r\n"...)
+	case length == 0 && !expectsBody(req.Method):
+		return b
+	default:
+		b = append(b, "Content-Length: "...)
+		b = strconv.AppendInt(b, length, 10)
+		return append(b, "\r\n"...)
+	}
+}
+
+// bodyLength is the length of the body in bytes, -1 when it is not known.
+func bodyLength(req *upstream.Request) int64 {
+	if len(req.Bytes) > 0 {
+		return int64(len(req.Bytes))
+	}
+	return req.BodyLength
+}
+
+func expectsBody(method []byte) bool {
+	switch string(method) {
+	case "POST", "PUT", "PATCH":
+		return true
+	default:
+		return false
+	}
+}
+
+// host is the value of the Host field, which HTTP/1.1 always has: the configured one, the client's, or the server's name
+// for a client that named none (nginx's $host).
+func host(req *upstream.Request) []byte {
+	for i := range req.Set {
+		if isHost(req.Set[i].Name) && len(req.Set[i].Value) > 0 {
+			return req.Set[i].Value
+		}
+	}
+	if req.Header != nil {
+		if h := req.Header.Host(); len(h) > 0 {
+			return h
+		}
+	}
+	return []byte(req.ServerName)
+}
+
+// passes says whether a field may be written among the others: Host, the framing and the Connection field are written
+// apart, and an expectation was met when the body was read (RFC 9110, section 10.1.1).
+func passes(name []byte) bool {
+	return !isHost(name) && !upstream.HopByHop(name) && !isExpect(name) && upstream.ValidName(name)
+}
+
+func isHost(name []byte) bool { return len(name) == 4 && bytes.EqualFold(name, []byte("host")) }
+
+func isExpect(name []byte) bool { return len(name) == 6 && bytes.EqualFold(name, []byte("expect")) }
+
+func replaced(set []upstream.Field, name []byte) bool {
+	for i := range set {
+		if len(set[i].Name) == len(name) && bytes.EqualFold(set[i].Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func appendField(b, name, value []byte) []byte {
+	b = append(b, name...)
+	b = append(b, ": "...)
+	b = appendValue(b, value)
+	return append(b, "\r\n"...)
+}
+
+// appendValue appends a field's value. Control bytes, which a variable of the configuration can bring in, become spaces, so
+// that no value can end its line.
+func appendValue(b, value []byte) []byte {
+	start := len(b)
+	b = append(b, value...)
+	if !upstream.ValidValue(value) {
+		for i, c := range b[start:] {
+			if c < ' ' || c == 0x7f {
+				b[start+i] = ' '
+			}
+		}
+	}
+	return b
+}
+
+// appendTarget appends the request-target; bytes that would end it are percent-encoded.
+func appendTarget(b, target []byte) []byte {
+	const hex = "0123456789ABCDEF"
+	for _, c := range target {
+		if c <= ' ' || c == 0x7f {
+			b = append(b, '%', hex[c>>4], hex[c&15])
+			continue
+		}
+		b = append(b, c)
+	}
+	return b
+}
