@@ -47,29 +47,42 @@ func HopByHop(name []byte) bool {
 	}
 }
 
-// StripHopByHop removes the hop-by-hop fields from a request as it was received, and the fields that its Connection
-// fields name. A client cannot have a field removed that the front end or the application decide by: Connection may name
-// them, to no effect.
-func StripHopByHop(h *fasthttp.RequestHeader) {
-	for name, value := range h.AllInOrder() { // walks over the bytes received, which a Del leaves alone
+// Strip removes from a request, as it was received, the hop-by-hop fields, those that its Connection fields name, and those
+// for which private is true. A client cannot have a field removed that the front end or the application decide by:
+// Connection may name them, to no effect. The other fields are put back in their order; fasthttp's Del alone would change
+// it, and the order of several X-Forwarded-For has a meaning.
+func Strip(h *fasthttp.RequestHeader, private func(name []byte) bool) {
+	var named []byte
+	for name, value := range h.AllInOrder() { // walks over the bytes received, which changes of h leave alone
 		if fold(name, "connection") {
-			stripNamed(h, value)
+			named = append(append(named, value...), ',')
 		}
-		if HopByHop(name) {
+		if !apart(name) {
 			h.DelBytes(name)
+		}
+	}
+	for name, value := range h.AllInOrder() {
+		if !apart(name) && !HopByHop(name) && !private(name) && !isNamed(name, named) {
+			h.AddBytesKV(name, value)
 		}
 	}
 }
 
-func stripNamed(h *fasthttp.RequestHeader, list []byte) {
+// apart says which fields fasthttp keeps by themselves: their order does not matter, and none of them is ever stripped.
+func apart(name []byte) bool {
+	return fold(name, "host") || fold(name, "content-length") || fold(name, "content-type") || fold(name, "user-agent")
+}
+
+// isNamed says whether a list of names has the field, and may have it.
+func isNamed(name, list []byte) bool {
 	for len(list) > 0 {
-		var name []byte
-		name, list, _ = bytes.Cut(list, []byte{','})
-		name = bytes.Trim(name, " \t")
-		if len(name) > 0 && !endToEnd(name) {
-			h.DelBytes(name)
+		var item []byte
+		item, list, _ = bytes.Cut(list, []byte{','})
+		if bytes.EqualFold(bytes.Trim(item, " \t"), name) {
+			return !endToEnd(name)
 		}
 	}
+	return false
 }
 
 // endToEnd names what Connection cannot remove.

@@ -33,8 +33,7 @@ type head struct {
 	hosts         int
 	contentLength int64 // -1 without one
 	chunked       bool
-	private       bool // has a field that clients must not send, see dropped
-	hopByHop      bool // has a field that is not passed on
+	strip         bool // has fields that are not passed on
 	expects       bool // has an Expect
 }
 
@@ -159,8 +158,7 @@ func (h *head) field(line []byte) error {
 		}
 	}
 	name := line[:colon]
-	h.private = h.private || odd || privateField(name)
-	h.hopByHop = h.hopByHop || proxy.HopByHop(name)
+	h.strip = h.strip || odd || aboutUs(name) || proxy.HopByHop(name) && !isUsual(name, value)
 	switch len(name) {
 	case len("host"):
 		if equalFold(name, "host") {
@@ -205,6 +203,8 @@ func (h *head) setCoding(value []byte) error {
 		return badRequest("second transfer-encoding")
 	case h.proto == http10:
 		return badRequest("transfer-encoding in an HTTP/1.0 request")
+	case len(value) == 0:
+		return badRequest("empty transfer-encoding")
 	case !equalFold(value, "chunked"):
 		return refuse(fasthttp.StatusNotImplemented, "transfer-encoding other than chunked")
 	}
@@ -225,9 +225,15 @@ func (h *head) complete() error {
 	return nil
 }
 
-// privateField says whether a field speaks between a front end and its applications, so that nothing in it may come
+// isUsual says whether a field is the Connection that most clients send. It names no field; the protocols leave it out.
+func isUsual(name, value []byte) bool {
+	value = trim(value)
+	return len(name) == len("connection") && (equalFold(value, "keep-alive") || equalFold(value, "close"))
+}
+
+// aboutUs says whether a field speaks between a front end and its applications, so that nothing in it may come
 // from a client. Names with '_' or '.' are another case: they collide with other names when they become CGI variables.
-func privateField(name []byte) bool {
+func aboutUs(name []byte) bool {
 	switch name[0] | 0x20 {
 	case 'x':
 		return hasPrefixFold(name, "x-accel-") || hasPrefixFold(name, "x-sendfile") || hasPrefixFold(name, "x-spillway-")
@@ -238,9 +244,9 @@ func privateField(name []byte) bool {
 	}
 }
 
-// dropped says whether a field of a request is removed before anybody sees it.
-func dropped(name []byte) bool {
-	return bytes.IndexByte(name, '_') >= 0 || bytes.IndexByte(name, '.') >= 0 || privateField(name)
+// private says whether a field of a request is removed before anybody sees it.
+func private(name []byte) bool {
+	return bytes.IndexByte(name, '_') >= 0 || bytes.IndexByte(name, '.') >= 0 || aboutUs(name)
 }
 
 // errHeadTimeout is the error of a head that did not come in time.

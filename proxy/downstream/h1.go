@@ -82,7 +82,7 @@ func (c *conn) refuse(begun []byte, err error) {
 	c.l.opts.Front().Refuse(&c.ex, err)
 	c.ex.CloseClient = true
 	c.conclude(&ctx)
-	c.at = atEnd
+	c.at, c.unclean = atEnd, true
 }
 
 func (c *conn) logRefusal(err error) {
@@ -146,11 +146,8 @@ func (c *conn) fill() error {
 		}
 		h.Del(fasthttp.HeaderExpect) // it has been met
 	}
-	if c.head.private {
-		dropPrivate(h)
-	}
-	if c.head.hopByHop {
-		proxy.StripHopByHop(h)
+	if c.head.strip {
+		proxy.Strip(h, private)
 	}
 	return nil
 }
@@ -183,13 +180,4 @@ func (c *conn) setHost(authority, field []byte) error {
 		return badRequest("host of the request-target is not that of the host field")
 	}
 	return nil
-}
-
-// dropPrivate removes fields that clients must not send.
-func dropPrivate(h *fasthttp.RequestHeader) {
-	for name := range h.AllInOrder() {
-		if dropped(name) {
-			h.DelBytes(name)
-		}
-	}
 }
