@@ -73,11 +73,13 @@ func (b *body) Read(p []byte) (int, error) {
 	for b.err == nil && len(p) > 0 {
 		n, err := b.conn.Read(p)
 		if err != nil {
-			return 0, b.end(b.readError(err))
+			b.end(b.readError(err))
+			return 0, b.err
 		}
 		n, done, err := b.take(p[:n])
 		if err != nil {
-			return 0, b.end(err)
+			b.end(err)
+			return 0, b.err
 		}
 		if done {
 			b.end(io.EOF)
@@ -120,7 +122,4 @@ func (b *body) readError(err error) error {
 }
 
 // end makes err what every Read returns from now on, and lets go of the response.
-func (b *body) end(err error) error {
-	b.err, b.resp, b.conn = err, nil, nil
-	return err
-}
+func (b *body) end(err error) { b.err, b.resp, b.conn = err, nil, nil }

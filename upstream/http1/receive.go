@@ -43,14 +43,14 @@ func (p *Protocol) receiveHead(c *upstream.Conn, s *state, buf []byte) (rest []b
 		if end, n, err = readHead(c, buf, n); err != nil {
 			return nil, err
 		}
-		if err = s.head.parse(buf[:end]); err != nil {
+		if err := s.head.parse(buf[:end]); err != nil {
 			return nil, err
 		}
 		if s.head.status < 100 || s.head.status >= 200 || s.head.status == 101 {
 			return buf[end:n], p.settle(c, s)
 		}
 		n = copy(buf, buf[end:n])
-		if err = asked(p.sendBody(c, &s.sender)); err != nil {
+		if err := asked(p.sendBody(c, &s.sender)); err != nil {
 			return nil, err
 		}
 	}

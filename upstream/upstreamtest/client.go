@@ -177,10 +177,10 @@ func awaitReadable(t *testing.T, conn *upstream.Conn) {
 // refusing returns the address of a peer that refuses connections.
 func refusing(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener.Close()
+	_ = listener.Close()
 	return listener.Addr().String()
 }

@@ -93,6 +93,7 @@ func (p *player) playBody() bool {
 		return false
 	case ResetInBody:
 		return p.reset()
+	default:
 	}
 	rest := p.wire.part(p.req, a, a.Body[half:])
 	if a.Fault == LongBody {

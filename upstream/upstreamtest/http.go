@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strconv"
 	"strings"
 )
@@ -121,7 +122,7 @@ func status(a *Answer) int {
 
 // bodiless says whether the response has no body on the wire, whatever the answer has.
 func bodiless(req *Request, a *Answer) bool {
-	return req.Method == "HEAD" || status(a) == 204 || status(a) == 304
+	return req.Method == http.MethodHead || status(a) == 204 || status(a) == 304
 }
 
 func (HTTP) part(req *Request, a *Answer, data []byte) []byte {

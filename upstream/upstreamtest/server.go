@@ -45,16 +45,16 @@ type Server struct {
 
 // NewServer starts a peer that speaks wire and does with each request what handler says; handler is called by one
 // goroutine per connection. The server is closed when the test ends.
-func NewServer(t testing.TB, wire Wire, handler func(*Request) Answer) *Server {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func NewServer(tb testing.TB, wire Wire, handler func(*Request) Answer) *Server {
+	tb.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	s := &Server{wire: wire, handler: handler, listener: listener, closing: make(chan struct{}), conns: map[net.Conn]bool{}}
 	s.done.Add(1)
 	go s.accept() // ends when the listener is closed
-	t.Cleanup(s.Close)
+	tb.Cleanup(s.Close)
 	return s
 }
 
@@ -93,7 +93,7 @@ func (s *Server) Close() {
 		close(s.closing)
 	}
 	s.mu.Unlock()
-	s.listener.Close()
+	_ = s.listener.Close()
 	s.CloseConns()
 	s.done.Wait()
 }
