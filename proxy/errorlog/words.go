@@ -1,0 +1,128 @@
+package errorlog
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// words returns nginx's text for a message, "" when nginx has none. {key} stands for an attribute; what is in brackets is
+// left out when its attribute is missing. nginx's context, ", client: ..." and so on, follows it; see appendContext.
+func words(message string) string {
+	switch message {
+	case "peer failed":
+		return "{err}[ while {phase}]"
+	case "no live upstreams":
+		return "no live upstreams while connecting to upstream"
+	case "peer disabled":
+		return "upstream server temporarily disabled[ while {phase}]"
+	case "response spilled":
+		return "an upstream response is buffered to a temporary file {file} while reading upstream"
+	case "spill failed":
+		return "{err} while reading upstream; the response goes on at the client's speed"
+	case "request spilled":
+		return "a client request body is buffered to a temporary file {file}"
+	case "request body too large":
+		return "client intended to send too large body: {bytes} bytes"
+	case "chunked request body too large":
+		return "client intended to send too large chunked body: {bytes} bytes"
+	case "client gone":
+		return "client prematurely closed connection, so upstream connection is closed too[ while {phase}]"
+	case "client closed during request body":
+		return "client prematurely closed connection"
+	case "process stderr":
+		return `FastCGI sent in stderr: "{text}"[ while {phase}]`
+	case "excess body":
+		return `upstream sent more data than specified in "Content-Length" header while reading upstream`
+	case "request refused":
+		return "{refusal}"
+	case "handler panicked":
+		return "handler panicked: {err}"
+	case "process output":
+		return "{backend}/{process} (pid {pid}) {stream}: {line}"
+	default:
+		return ""
+	}
+}
+
+// appendWords appends text with the attributes of r in it.
+func appendWords(dst []byte, text string, r *record) []byte {
+	for text != "" {
+		plain, rest, found := strings.Cut(text, "[")
+		dst, _ = appendPart(dst, plain, r)
+		if !found {
+			break
+		}
+		optional, after, _ := strings.Cut(rest, "]")
+		if longer, complete := appendPart(dst, optional, r); complete {
+			dst = longer
+		}
+		text = after
+	}
+	return dst
+}
+
+// appendPart is appendWords without brackets; false: an attribute is missing.
+func appendPart(dst []byte, text string, r *record) ([]byte, bool) {
+	complete := true
+	for {
+		plain, rest, found := strings.Cut(text, "{")
+		dst = append(dst, plain...)
+		if !found {
+			return dst, complete
+		}
+		key, after, _ := strings.Cut(rest, "}")
+		value := r.word(key)
+		complete = complete && value != ""
+		dst = append(dst, value...)
+		text = after
+	}
+}
+
+// word returns the text that {key} stands for.
+func (r *record) word(key string) string {
+	switch key {
+	case "err":
+		value, _ := r.find("err")
+		return failure(value)
+	case "refusal":
+		return r.refusal()
+	case "text", "line":
+		return strings.TrimRight(r.text(key), "\r\n")
+	default:
+		return r.text(key)
+	}
+}
+
+// refusal says what was wrong with a request. Errors that begin with "client " are in nginx's words already.
+func (r *record) refusal() string {
+	text := r.text("err")
+	if !strings.HasPrefix(text, "client ") {
+		text = "client sent invalid request: " + text
+	}
+	if strings.Contains(text, " while ") {
+		return text
+	}
+	phase := r.text("phase")
+	if phase == "" {
+		phase = "reading client request headers"
+	}
+	return text + " while " + phase
+}
+
+// failure is the text of an error; those of files are in nginx's form: open() "path" failed (2: No such file or directory).
+func failure(value slog.Value) string {
+	err, _ := value.Any().(error)
+	file, errno := (*fs.PathError)(nil), syscall.Errno(0)
+	if !errors.As(err, &file) || !errors.As(file.Err, &errno) {
+		return valueText(value)
+	}
+	text := strings.TrimRight(errno.Error(), ". \r\n")
+	if text != "" {
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	return callName(file.Op) + ` "` + file.Path + `" failed (` + strconv.Itoa(int(errno)) + ": " + text + ")"
+}
