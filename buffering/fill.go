@@ -91,11 +91,9 @@ func (p *Pipe) room() ([]byte, error) {
 			p.mu.Unlock()
 			return nil, ErrAborted
 		}
-		if p.tail == nil || !p.reuse(p.tail) && p.tail.full() {
-			if !p.grow() {
-				p.makeRoom()
-				continue
-			}
+		if (p.tail == nil || p.tail.full()) && !p.grow() {
+			p.makeRoom()
+			continue
 		}
 		p.reading = true
 		room := p.tail.Room()
@@ -113,16 +111,6 @@ func (p *Pipe) commit(n int) {
 		p.wakeDeliver()
 	}
 	p.mu.Unlock()
-}
-
-// reuse makes all of a buffer room again if all of its bytes were delivered: short reads do not use up buffers. Bytes
-// on their way to the client count as not delivered.
-func (p *Pipe) reuse(b *Buffer) bool {
-	if !b.empty() {
-		return false
-	}
-	b.R, b.W = 0, 0
-	return true
 }
 
 // grow gets another buffer. The first one does not depend on the budget: without it the exchange could do nothing.
@@ -253,11 +241,7 @@ func (p *Pipe) cut() queue {
 			break
 		}
 		size += n
-		b := p.in.pop()
-		if b == p.tail {
-			p.tail = nil
-		}
-		batch.push(b)
+		batch.push(p.in.pop())
 	}
 	return batch
 }

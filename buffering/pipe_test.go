@@ -173,7 +173,7 @@ func TestPipe_BusySizeBoundsAWrite(t *testing.T) {
 		f := func(busy int64, want int) {
 			t.Helper()
 			limits := smallLimits()
-			limits.Buffers, limits.BufferBytes, limits.BusySize = 16, 32<<10, busy
+			limits.Buffers, limits.BufferBytes, limits.BusySize = 4, 128<<10, busy
 			h := newHarness(t, limits)
 			body := pattern(400_000)
 			h.fillAll(body)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // TestPipe_ErrorOfTheSpillFileCutsTheBody closes the file underneath, so it needs the internals.
@@ -73,6 +74,34 @@ func (c *closingClient) Write(b []byte) (int, error) {
 		c.file.Close()
 	}
 	return len(b), nil
+}
+
+// TestPipe_DoesNotSpillWhileTheFileIsEmptied stands between the two sides where no test from outside gets.
+func TestPipe_DoesNotSpillWhileTheFileIsEmptied(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, err := OpenSpillDir(t.TempDir(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := NewPipe(PipeOptions{
+			Arena: NewArena(0), Dir: dir, Limits: Limits{Buffers: 2, BufferBytes: 1024, MaxTempFile: 1 << 20},
+		})
+		p.moving = true // as during emptyFile
+		filled := make(chan error, 1)
+		go func() { filled <- p.Fill(bytes.NewReader(make([]byte, 20_000))) }() // ends when the file is free again
+		time.Sleep(time.Minute)
+		if got := p.Spilled(); got != 0 {
+			t.Errorf("got %d bytes spilled to a file that is being emptied, want 0", got)
+		}
+		p.mu.Lock()
+		p.moving = false
+		p.wakeFill()
+		p.mu.Unlock()
+		if err := <-filled; err != nil {
+			t.Error(err)
+		}
+		p.Free()
+	})
 }
 
 func spilledPipe(t *testing.T) (*Pipe, *Arena, *SpillDir) {

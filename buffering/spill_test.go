@@ -131,6 +131,34 @@ func TestPipe_MemoryComesFirstAgainWhenTheFileIsDrained(t *testing.T) {
 	})
 }
 
+func TestPipe_NoPatienceWhileBytesAreLeftInTheFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, smallLimits())
+		peer := newTap()
+		filled := h.fill(peer)
+		want := pattern(2 << 20)
+		peer.send(want[:1<<20])
+		time.Sleep(time.Second)
+		client := &slowClient{bytesPerSecond: 6e6} // pays back 3/4 of what it takes
+		delivered := h.deliver(client)
+		time.Sleep(100 * time.Millisecond)
+		began := time.Now()
+		peer.send(want[1<<20:])
+		peer.close()
+		if err := <-filled; err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 0 {
+			t.Errorf("got the peer free after %v, want at once: the client is behind", took)
+		}
+		if err := <-delivered; err != nil {
+			t.Error(err)
+		}
+		h.checkBody(client.Bytes(), want)
+		h.checkGivenBack()
+	})
+}
+
 func TestPipe_SpillsTempFileWriteAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := func(atOnce, want int64) {
@@ -182,6 +210,7 @@ func TestPipe_StallsAtMaxTempFile(t *testing.T) {
 		f(1000, 8<<10) // less than a buffer
 		f(40<<10, 48<<10)
 		f(41<<10, 48<<10)
+		f(42<<10, 50<<10) // less than temp_file_write_size is left at the end
 	})
 }
 
@@ -216,6 +245,104 @@ func (w *watched) Read(b []byte) (int, error) {
 		w.h.t.Errorf("got %d bytes on disk, want 64 KiB at most", got)
 	}
 	return w.Reader.Read(b)
+}
+
+func TestPipe_DrainedFileFreesThePeerAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limits := smallLimits()
+		limits.MaxTempFile = 40 << 10
+		h := newHarness(t, limits)
+		body := pattern(96 << 10)
+		peer := &counter{Reader: bytes.NewReader(body)}
+		filled := h.fill(peer)
+		time.Sleep(time.Second)
+		client := &thenGate{takes: 40 << 10, gate: newGate()} // all of the file, not more
+		delivered := h.deliver(client)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if peer.n <= 48<<10 {
+			t.Errorf("got %d bytes read from the peer, want more than before the file was drained", peer.n)
+		}
+		close(client.opened)
+		if err := errors.Join(<-filled, <-delivered); err != nil {
+			t.Error(err)
+		}
+		h.checkBody(client.Bytes(), body)
+		h.checkGivenBack()
+	})
+}
+
+// thenGate is a client that takes some bytes and then becomes a gate.
+type thenGate struct {
+	takes int
+	*gate
+}
+
+func (c *thenGate) Write(b []byte) (int, error) {
+	if c.takes == 0 {
+		return c.gate.Write(b)
+	}
+	c.takes -= len(b)
+	return c.Buffer.Write(b)
+}
+
+func TestPipe_BusyWriteDoesNotKeepTheOtherBuffersInMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, smallLimits())
+		peer := newTap()
+		filled := h.fill(peer)
+		want := pattern(100_000)
+		peer.send(want[:8<<10]) // all of the memory, before anything is taken
+		synctest.Wait()
+		client := newGate()
+		delivered := h.deliver(client)
+		peer.send(want[8<<10:])
+		peer.close()
+		if err := <-filled; err != nil { // does not wait for the client
+			t.Error(err)
+		}
+		close(client.opened)
+		if err := <-delivered; err != nil {
+			t.Error(err)
+		}
+		h.checkBody(client.Bytes(), want)
+		h.checkGivenBack()
+	})
+}
+
+func TestPipe_DeliversInOrderWhileBuffersAreOnTheirWayToTheFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, smallLimits())
+		h.pipe.CloseWrite(nil)
+		h.pipe.Free()
+		client := &bytes.Buffer{}
+		var delivered <-chan error
+		h.pipe = buffering.NewPipe(buffering.PipeOptions{
+			Arena: h.arena, Dir: h.dir, Limits: smallLimits(),
+			OnSpill: func(string) { // two buffers have left the memory and are not in the file yet
+				delivered = h.deliver(client)
+				synctest.Wait()
+				if client.Len() > 0 {
+					t.Errorf("got %d bytes delivered out of order", client.Len())
+				}
+			},
+		})
+		peer := newTap()
+		filled := h.fill(peer)
+		want := pattern(8 << 10)
+		peer.send(want)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := client.Len(); got != len(want) {
+			t.Errorf("got %d bytes delivered while the peer is silent, want all %d", got, len(want))
+		}
+		peer.close()
+		if err := errors.Join(<-filled, <-delivered); err != nil {
+			t.Error(err)
+		}
+		h.checkBody(client.Bytes(), want)
+		h.checkGivenBack()
+	})
 }
 
 func TestPipe_DiskTroubleCostsNoResponse(t *testing.T) {
