@@ -5,6 +5,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"spillway/upstream/socket"
 )
 
 // Timeouts bound the waits of one attempt; each is the longest time between two successful operations, as in nginx.
@@ -20,7 +22,7 @@ type Conn struct {
 	State any   // the protocol's own, kept as long as the Conn; a recycled Conn keeps it for the next connection
 
 	peer     *Peer
-	net      net.Conn
+	net      *socket.Socket
 	timeouts Timeouts
 
 	requests      int       // requests that this connection has carried, the present one included
@@ -57,7 +59,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 // WriteBuffers writes all of the pieces in order, in one system call where the platform can; it consumes the slice.
 func (c *Conn) WriteBuffers(pieces *net.Buffers) (int64, error) {
 	c.armWrite()
-	n, err := pieces.WriteTo(c.net)
+	n, err := c.net.WriteBuffers(pieces)
 	if err != nil {
 		return n, c.fail("send", err)
 	}

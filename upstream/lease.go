@@ -4,6 +4,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"spillway/upstream/socket"
 )
 
 // Fate says what becomes of a connection that is released.
@@ -55,7 +57,7 @@ func (p *Peer) dial(timeouts Timeouts) (*Conn, error) {
 	if c == nil {
 		c = &Conn{}
 	}
-	c.peer, c.net = p, nc
+	c.peer, c.net = p, socket.New(nc)
 	return c, nil
 }
 

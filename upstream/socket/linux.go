@@ -1,0 +1,172 @@
+//go:build !race && linux && (amd64 || arm64)
+
+package socket
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"unsafe"
+)
+
+// maxPieces is how many pieces one system call writes: a head and a body, or a few records with their headers.
+const maxPieces = 8
+
+// transfer does one recvfrom or sendmsg per turn on the descriptor, which Go has made non-blocking. syscall.RawConn calls
+// the functions below again when the poller says that the descriptor is ready. RawSyscall leaves out what Go does around
+// calls that may block, which costs more than the transfer of a small message; with MSG_DONTWAIT these never block.
+type transfer struct {
+	raw syscall.RawConn // nil: conn is no socket of the system
+
+	// Of the reader.
+	readOnce func(fd uintptr) bool // bound once, so that a Read does not allocate
+	readInto []byte
+	got      int
+	readErr  syscall.Errno
+
+	// Of the writer.
+	writeAll func(fd uintptr) bool
+	vector   [maxPieces]syscall.Iovec
+	message  syscall.Msghdr // of vector; Iov and Iovlen are what is left to write
+	wrote    int
+	writeErr syscall.Errno
+}
+
+func (t *transfer) init(conn net.Conn) {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return
+	}
+	t.raw, t.readOnce, t.writeAll = raw, t.receive, t.send
+}
+
+func (t *transfer) read(conn net.Conn, p []byte) (int, error) {
+	if t.raw == nil || len(p) == 0 {
+		return conn.Read(p)
+	}
+	t.readInto, t.got, t.readErr = p, 0, 0
+	err := t.raw.Read(t.readOnce)
+	t.readInto = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case t.readErr != 0:
+		return 0, &net.OpError{Op: "read", Net: "tcp", Source: conn.LocalAddr(), Addr: conn.RemoteAddr(),
+			Err: os.NewSyscallError("recv", t.readErr)}
+	case t.got == 0:
+		return 0, io.EOF
+	}
+	return t.got, nil
+}
+
+// receive reads once; false means that there is nothing yet.
+func (t *transfer) receive(fd uintptr) bool {
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&t.readInto[0])),
+			uintptr(len(t.readInto)), syscall.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			t.got = int(n)
+			return true
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return false
+		default:
+			t.readErr = errno
+			return true
+		}
+	}
+}
+
+func (t *transfer) write(conn net.Conn, p []byte) (int, error) {
+	if t.raw == nil || len(p) == 0 {
+		return conn.Write(p)
+	}
+	t.add(p)
+	return t.flush(conn)
+}
+
+func (t *transfer) writeBuffers(conn net.Conn, pieces *net.Buffers) (int64, error) {
+	if t.raw == nil {
+		return pieces.WriteTo(conn)
+	}
+	written := int64(0)
+	for len(*pieces) > 0 {
+		for len(*pieces) > 0 && t.message.Iovlen < maxPieces {
+			t.add((*pieces)[0])
+			*pieces = (*pieces)[1:]
+		}
+		n, err := t.flush(conn)
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// add appends a piece to the message.
+func (t *transfer) add(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	piece := &t.vector[t.message.Iovlen]
+	piece.Base = &p[0]
+	piece.SetLen(len(p))
+	t.message.Iovlen++
+}
+
+// flush writes the message.
+func (t *transfer) flush(conn net.Conn) (int, error) {
+	used := t.message.Iovlen
+	t.message.Iov = &t.vector[0]
+	t.wrote, t.writeErr = 0, 0
+	err := t.raw.Write(t.writeAll)
+	clear(t.vector[:used])
+	t.message = syscall.Msghdr{}
+	if err == nil && t.writeErr != 0 {
+		err = &net.OpError{Op: "write", Net: "tcp", Source: conn.LocalAddr(), Addr: conn.RemoteAddr(),
+			Err: os.NewSyscallError("send", t.writeErr)}
+	}
+	return t.wrote, err
+}
+
+// send writes until all is gone; false means that the socket takes no more for now.
+func (t *transfer) send(fd uintptr) bool {
+	for t.message.Iovlen > 0 {
+		n, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&t.message)),
+			syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+		switch errno {
+		case 0:
+			t.wrote += int(n)
+			t.advance(uint64(n))
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return false
+		default:
+			t.writeErr = errno
+			return true
+		}
+	}
+	return true
+}
+
+// advance takes n written bytes off the message.
+func (t *transfer) advance(n uint64) {
+	for t.message.Iovlen > 0 {
+		first := t.message.Iov
+		if n < first.Len {
+			first.Base = (*byte)(unsafe.Add(unsafe.Pointer(first.Base), n))
+			first.Len -= n
+			return
+		}
+		n -= first.Len
+		t.message.Iovlen--
+		t.message.Iov = (*syscall.Iovec)(unsafe.Add(unsafe.Pointer(first), unsafe.Sizeof(*first)))
+	}
+}

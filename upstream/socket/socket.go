@@ -1,0 +1,36 @@
+package socket
+
+import (
+	"net"
+	"syscall"
+)
+
+// Socket is a connected TCP or unix socket. One goroutine may read while another writes.
+type Socket struct {
+	net.Conn
+	io transfer
+}
+
+// New returns conn as a Socket; a conn that is no socket of the system works as it is.
+func New(conn net.Conn) *Socket {
+	s := &Socket{Conn: conn}
+	s.io.init(conn)
+	return s
+}
+
+// Read reads what there is, at most len(p) bytes, and waits when there is nothing.
+func (s *Socket) Read(p []byte) (int, error) { return s.io.read(s.Conn, p) }
+
+// Write writes all of p.
+func (s *Socket) Write(p []byte) (int, error) { return s.io.write(s.Conn, p) }
+
+// WriteBuffers writes all of the pieces in order, in as few system calls as the platform can, and consumes the slice.
+func (s *Socket) WriteBuffers(pieces *net.Buffers) (int64, error) { return s.io.writeBuffers(s.Conn, pieces) }
+
+// SyscallConn gives access to the descriptor; nil without one.
+func (s *Socket) SyscallConn() (syscall.RawConn, error) {
+	if sc, ok := s.Conn.(syscall.Conn); ok {
+		return sc.SyscallConn()
+	}
+	return nil, syscall.EINVAL
+}

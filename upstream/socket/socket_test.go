@@ -1,0 +1,185 @@
+package socket_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"time"
+
+	"spillway/upstream/socket"
+)
+
+// pair returns the two ends of a TCP connection over loopback; the first is a Socket.
+func pair(t testing.TB) (*socket.Socket, net.Conn) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	near, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		near.Close()
+		far.Close()
+	})
+	return socket.New(near), far
+}
+
+func TestSocket_WritesAllAlthoughTheOtherSideIsSlow(t *testing.T) {
+	s, far := pair(t)
+	head := bytes.Repeat([]byte("head"), 1<<18)
+	body := bytes.Repeat([]byte("body."), 1<<20)
+	var many net.Buffers
+	for i := range 100 {
+		many = append(many, head[:1+i], body[:i])
+	}
+	for _, parts := range []net.Buffers{{head, body}, {head, nil}, {nil, body}, {head[:1], body}, many} {
+		want := bytes.Join(parts, nil)
+		got := make(chan []byte)
+		go func() { // ends when all has come
+			buf := make([]byte, len(want))
+			_, _ = io.ReadFull(far, buf)
+			got <- buf
+		}()
+		n, err := s.WriteBuffers(&parts)
+		if n != int64(len(want)) || err != nil {
+			t.Fatalf("got %d, %v, want %d bytes written", n, err, len(want))
+		}
+		if !bytes.Equal(<-got, want) {
+			t.Fatal("the other side got other bytes")
+		}
+	}
+}
+
+func TestSocket_ReadsToTheEnd(t *testing.T) {
+	s, far := pair(t)
+	sent := bytes.Repeat([]byte("0123456789"), 1<<17)
+	go func() { // ends when all was sent
+		_, _ = far.Write(sent)
+		far.Close()
+	}()
+	got, err := io.ReadAll(s)
+	if err != nil || !bytes.Equal(got, sent) {
+		t.Errorf("got %d bytes, %v, want %d", len(got), err, len(sent))
+	}
+	if n, err := s.Read(nil); n != 0 || err != nil {
+		t.Errorf("empty read: got %d, %v", n, err)
+	}
+}
+
+func TestSocket_KeepsDeadlines(t *testing.T) {
+	s, _ := pair(t)
+	if err := s.SetDeadline(time.Now().Add(-time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("read: got %v, want a deadline", err)
+	}
+	if _, err := s.Write([]byte("x")); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("write: got %v, want a deadline", err)
+	}
+	if err := s.SetDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	blocked := make(chan error)
+	go func() { // ends with the deadline
+		_, err := s.Read(make([]byte, 1))
+		blocked <- err
+	}()
+	if err := s.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-blocked; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("waiting read: got %v, want a deadline", err)
+	}
+}
+
+func TestSocket_ReportsAReset(t *testing.T) {
+	s, far := pair(t)
+	if err := far.(*net.TCPConn).SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	far.Close()
+	_, err := s.Read(make([]byte, 1))
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		t.Errorf("got %v, want a network error", err)
+	}
+}
+
+func TestSocket_CloseEndsAWaitingRead(t *testing.T) {
+	s, _ := pair(t)
+	blocked := make(chan error)
+	go func() { // ends with Close
+		_, err := s.Read(make([]byte, 1))
+		blocked <- err
+	}()
+	s.Close()
+	if err := <-blocked; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v, want net.ErrClosed", err)
+	}
+}
+
+func TestSocket_WorksOverAPipe(t *testing.T) {
+	near, far := net.Pipe()
+	s := socket.New(near)
+	go func() { // ends when both pieces came
+		buf := make([]byte, 4)
+		_, _ = io.ReadFull(far, buf)
+		_, _ = far.Write(buf)
+	}()
+	pieces := net.Buffers{[]byte("ab"), []byte("cd")}
+	if n, err := s.WriteBuffers(&pieces); n != 4 || err != nil {
+		t.Fatalf("got %d, %v", n, err)
+	}
+	got := make([]byte, 4)
+	if _, err := io.ReadFull(s, got); err != nil || string(got) != "abcd" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// BenchmarkSocket sends a kilobyte there and back.
+func BenchmarkSocket(b *testing.B) {
+	run := func(b *testing.B, conn net.Conn, far net.Conn) {
+		b.Helper()
+		go func() { // ends when the connection is closed
+			buf := make([]byte, 1024)
+			for {
+				if _, err := io.ReadFull(far, buf); err != nil {
+					return
+				}
+				if _, err := far.Write(buf); err != nil {
+					return
+				}
+			}
+		}()
+		buf := make([]byte, 1024)
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := conn.Write(buf); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := io.ReadFull(conn, buf); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.Run("socket", func(b *testing.B) {
+		s, far := pair(b)
+		run(b, s, far)
+	})
+	b.Run("net.Conn", func(b *testing.B) {
+		s, far := pair(b)
+		run(b, s.Conn, far)
+	})
+}
