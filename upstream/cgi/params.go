@@ -121,9 +121,6 @@ func (p *Params) addPaths(v *Vars, req *upstream.Request) error {
 	root := trimSlash(p.Root)
 	add(v, "DOCUMENT_ROOT", root)
 	v.addJoined("SCRIPT_FILENAME", root, name, index)
-	if len(info) > 0 {
-		v.addJoined("PATH_TRANSLATED", root, info, "")
-	}
 	return nil
 }
 

@@ -99,11 +99,11 @@ func TestParams_Paths(t *testing.T) {
 		t.Fatal(err)
 	}
 	const absent = "(absent)"
-	f := func(name string, p cgi.Params, path string, script, info, filename, translated string) {
+	f := func(name string, p cgi.Params, path string, script, info, filename string) {
 		t.Helper()
 		_, vars := fill(t, p, request(t, path))
 		for key, want := range map[string]string{
-			"SCRIPT_NAME": script, "PATH_INFO": info, "SCRIPT_FILENAME": filename, "PATH_TRANSLATED": translated,
+			"SCRIPT_NAME": script, "PATH_INFO": info, "SCRIPT_FILENAME": filename, "PATH_TRANSLATED": absent,
 		} {
 			got, ok := vars[key]
 			if !ok {
@@ -115,16 +115,16 @@ func TestParams_Paths(t *testing.T) {
 		}
 	}
 	php := cgi.Params{Root: "/srv", Index: "index.php", Split: split}
-	f("application", cgi.Params{Index: "index.php"}, "/a/", "", "/a/", absent, absent)
-	f("script", cgi.Params{Root: "/srv"}, "/a.php/b", "/a.php/b", absent, "/srv/a.php/b", absent)
-	f("script", cgi.Params{Root: "/srv"}, "/a/", "/a/", absent, "/srv/a/", absent)
-	f("index", php, "/a/", "/a/index.php", absent, "/srv/a/index.php", absent)
-	f("split", php, "/a.php/b/c", "/a.php", "/b/c", "/srv/a.php", "/srv/b/c")
-	f("split without info", php, "/a.php", "/a.php", absent, "/srv/a.php", absent)
-	f("split without a match", php, "/a.jpg/b", "/a.jpg/b", absent, "/srv/a.jpg/b", absent)
-	f("split bytes outside ascii", php, "/ü.php/ß", "/ü.php", "/ß", "/srv/ü.php", "/srv/ß")
-	f("prefix", cgi.Params{Split: app}, "/app/x", "/app", "/x", absent, absent)
-	f("root /", cgi.Params{Root: "/"}, "/a.php", "/a.php", absent, "/a.php", absent)
+	f("application", cgi.Params{Index: "index.php"}, "/a/", "", "/a/", absent)
+	f("script", cgi.Params{Root: "/srv"}, "/a.php/b", "/a.php/b", absent, "/srv/a.php/b")
+	f("script", cgi.Params{Root: "/srv"}, "/a/", "/a/", absent, "/srv/a/")
+	f("index", php, "/a/", "/a/index.php", absent, "/srv/a/index.php")
+	f("split", php, "/a.php/b/c", "/a.php", "/b/c", "/srv/a.php")
+	f("split without info", php, "/a.php", "/a.php", absent, "/srv/a.php")
+	f("split without a match", php, "/a.jpg/b", "/a.jpg/b", absent, "/srv/a.jpg/b")
+	f("split bytes outside ascii", php, "/ü.php/ß", "/ü.php", "/ß", "/srv/ü.php")
+	f("prefix", cgi.Params{Split: app}, "/app/x", "/app", "/x", absent)
+	f("root /", cgi.Params{Root: "/"}, "/a.php", "/a.php", absent, "/a.php")
 }
 
 func TestSplit_FoldsOnlyASCII(t *testing.T) {

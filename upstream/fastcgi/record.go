@@ -48,7 +48,8 @@ func (d *records) reset() { *d = records{end: d.end[:0], stderr: d.stderr[:0]} }
 // decode moves the standard output in p to the start of p and returns its length. Lines of standard error go to log. It
 // stops at the end of the request, or with an error at what the peer should not have sent.
 func (d *records) decode(p []byte, log func([]byte)) (n int, err error) {
-	for rest := p; len(rest) > 0 && !d.ended; {
+	rest := p
+	for len(rest) > 0 && !d.ended {
 		var k int
 		switch {
 		case d.have < headerSize:
@@ -73,8 +74,8 @@ func (d *records) decode(p []byte, log func([]byte)) (n int, err error) {
 				return n, err
 			}
 		}
-		d.extra = d.ended && len(rest) > 0
 	}
+	d.extra = len(rest) > 0
 	return n, nil
 }
 
