@@ -159,7 +159,7 @@ func appendValue(b, value []byte) []byte {
 	b = append(b, value...)
 	if !upstream.ValidValue(value) {
 		for i, c := range b[start:] {
-			if c < ' ' || c == 0x7f {
+			if c < ' ' && c != '\t' || c == 0x7f {
 				b[start+i] = ' '
 			}
 		}

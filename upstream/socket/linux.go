@@ -166,7 +166,9 @@ func (t *transfer) advance(n uint64) {
 			return
 		}
 		n -= first.Len
-		t.message.Iovlen--
+		if t.message.Iovlen--; t.message.Iovlen == 0 {
+			return
+		}
 		t.message.Iov = (*syscall.Iovec)(unsafe.Add(unsafe.Pointer(first), unsafe.Sizeof(*first)))
 	}
 }

@@ -13,4 +13,6 @@ func (*transfer) read(conn net.Conn, p []byte) (int, error) { return conn.Read(p
 
 func (*transfer) write(conn net.Conn, p []byte) (int, error) { return conn.Write(p) }
 
-func (*transfer) writeBuffers(conn net.Conn, pieces *net.Buffers) (int64, error) { return pieces.WriteTo(conn) }
+func (*transfer) writeBuffers(conn net.Conn, pieces *net.Buffers) (int64, error) {
+	return pieces.WriteTo(conn)
+}

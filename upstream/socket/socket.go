@@ -25,7 +25,9 @@ func (s *Socket) Read(p []byte) (int, error) { return s.io.read(s.Conn, p) }
 func (s *Socket) Write(p []byte) (int, error) { return s.io.write(s.Conn, p) }
 
 // WriteBuffers writes all of the pieces in order, in as few system calls as the platform can, and consumes the slice.
-func (s *Socket) WriteBuffers(pieces *net.Buffers) (int64, error) { return s.io.writeBuffers(s.Conn, pieces) }
+func (s *Socket) WriteBuffers(pieces *net.Buffers) (int64, error) {
+	return s.io.writeBuffers(s.Conn, pieces)
+}
 
 // SyscallConn gives access to the descriptor; nil without one.
 func (s *Socket) SyscallConn() (syscall.RawConn, error) {
