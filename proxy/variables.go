@@ -65,7 +65,7 @@ func variables() map[string]variable {
 		// The upstream; with several attempts, one value for each.
 		"upstream":                 text(func(ex *Exchange) string { return ex.Upstream }),
 		"upstream_cause":           text(func(ex *Exchange) string { return string(ex.Cause) }),
-		"upstream_spilled":         spilled,
+		"upstream_spilled":         number(func(ex *Exchange) int64 { return ex.Spilled }),
 		"upstream_addr":            attempts(func(dst []byte, a *Attempt) []byte { return append(dst, a.Peer...) }),
 		"upstream_status":          attempts(attemptStatus),
 		"upstream_connect_time":    attempts(func(dst []byte, a *Attempt) []byte { return appendTime(dst, a.Connect) }),
@@ -345,14 +345,6 @@ func attemptStatus(dst []byte, a *Attempt) []byte {
 		return append(dst, '-')
 	}
 	return strconv.AppendInt(dst, int64(a.Status), 10)
-}
-
-// spilled is how many bytes of an upstream's response went through the spill file.
-func spilled(dst []byte, ex *Exchange) ([]byte, bool) {
-	if ex.Upstream == "" {
-		return dst, false
-	}
-	return strconv.AppendInt(dst, ex.Spilled, 10), true
 }
 
 // appendTime appends seconds with three decimals, cut off as nginx does; "-" for a point in time that was not reached.

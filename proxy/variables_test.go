@@ -110,7 +110,7 @@ func TestVariables_WithoutValue(t *testing.T) {
 	for _, name := range []string{
 		"remote_addr", "request", "args", "host", "remote_user", "content_length", "content_type", "http_referer",
 		"cookie_a", "arg_a", "sent_http_location", "sent_http_content_length", "upstream", "upstream_addr",
-		"upstream_status", "upstream_response_time", "upstream_spilled", "server_name",
+		"upstream_status", "upstream_response_time", "server_name",
 	} {
 		f(name, "-")
 	}
