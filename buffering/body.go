@@ -8,7 +8,8 @@ import (
 // ErrTooLarge says that a request body exceeds its limit (nginx: client_max_body_size, status 413).
 var ErrTooLarge = errors.New("buffering: body too large")
 
-// ErrBudget says that a body had to stay in memory, because nothing can be spilled, and the budget of the arena is used up.
+// ErrBudget says that a body had to stay in memory, because nothing can be spilled, and the budget of the arena is
+// used up.
 var ErrBudget = errors.New("buffering: memory budget used up")
 
 // Body holds a request body: in memory up to a size, then in a spill file. One goroutine fills it; after that it can be
@@ -39,8 +40,8 @@ func NewBody(arena *Arena, dir *SpillDir, memory int, onSpill func(path string))
 	return b
 }
 
-// Fill reads the body, once: length bytes, or up to io.EOF if length is -1. A body of more than limit bytes is ErrTooLarge,
-// before anything is read if the length says so; limit 0 means no limit. Fewer bytes than declared are
+// Fill reads the body, once: length bytes, or up to io.EOF if length is -1. A body of more than limit bytes is
+// ErrTooLarge, before anything is read if the length says so; limit 0 means no limit. Fewer bytes than declared are
 // io.ErrUnexpectedEOF, other errors are those of r. Trouble with the disk keeps the body in memory if the budget of
 // the arena allows; otherwise it is the error. What was read before an error stays until Free.
 func (b *Body) Fill(r io.Reader, length, limit int64) error {
@@ -92,14 +93,14 @@ func (b *Body) firstSize(length int64) int {
 
 // ended says how a body ended whose reader returned err.
 func (b *Body) ended(err error, length int64) error {
-	complete := length < 0 || b.Len() == length
+	atEnd := err == io.EOF //nolint:errorlint // a wrapped io.EOF is a client that was lost, not the end of the body
 	switch {
-	case errors.Is(err, io.EOF) && complete:
-		return nil
-	case errors.Is(err, io.EOF):
-		return io.ErrUnexpectedEOF
-	case length >= 0 && complete:
+	case length >= 0 && b.Len() == length:
 		return nil // all that was declared is there
+	case atEnd && length >= 0:
+		return io.ErrUnexpectedEOF
+	case atEnd:
+		return nil
 	default:
 		return err
 	}

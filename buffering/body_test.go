@@ -3,6 +3,7 @@ package buffering_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -122,6 +123,7 @@ func TestBody_ReadsNoFurtherThanDeclared(t *testing.T) {
 
 func TestBody_EndsOfTheReader(t *testing.T) {
 	lost := errors.New("connection reset")
+	closed := fmt.Errorf("client closed the connection: %w", io.EOF)
 	f := func(name string, r io.Reader, length, limit int64, want error) {
 		t.Helper()
 		h := newBodyHarness(t, 0, 0)
@@ -140,6 +142,7 @@ func TestBody_EndsOfTheReader(t *testing.T) {
 	f("empty but declared", data(0), 1, 0, io.ErrUnexpectedEOF)
 	f("lost", io.MultiReader(data(4999), iotest.ErrReader(lost)), 5000, 0, lost)
 	f("chunked, lost", io.MultiReader(data(5000), iotest.ErrReader(lost)), -1, 0, lost)
+	f("chunked, lost with a wrapped end", io.MultiReader(data(5000), iotest.ErrReader(closed)), -1, 0, closed)
 	f("at the limit", data(5000), 5000, 5000, nil)
 	f("chunked at the limit", data(5000), -1, 5000, nil)
 	f("declared too large", iotest.ErrReader(lost), 5001, 5000, buffering.ErrTooLarge)

@@ -22,10 +22,10 @@ type section struct {
 // flusher is a writer that may hold bytes back, such as a *bufio.Writer.
 type flusher = interface{ Flush() error }
 
-// WriteTo delivers the body to w until its end and returns the number of bytes that w took. Each piece is written as soon
-// as it is there; a writer with a Flush method is flushed before every wait. Several buffers go in one vectored write, up
-// to BusySize bytes and 64 KiB. The error is that of w, that of the fill side if the body was cut, that of Abort, or
-// that of the spill file.
+// WriteTo delivers the body to w until its end and returns the number of bytes that w took. Each piece is written as
+// soon as it is there; a writer with a Flush method is flushed before every wait. Several buffers go in one vectored
+// write, up to BusySize bytes and 64 KiB. The error is that of w, that of the fill side if the body was cut, that of
+// Abort, or that of the spill file.
 func (p *Pipe) WriteTo(w io.Writer) (int64, error) {
 	out, _ := w.(flusher)
 	limit := min(p.opts.Limits.BusySize, maxWrite)
@@ -49,8 +49,8 @@ func (p *Pipe) WriteTo(w io.Writer) (int64, error) {
 	}
 }
 
-// Read delivers what is there, at most len(b) bytes, waiting for at least one. It is for a client side that does not use
-// WriteTo; the errors are the same, with io.EOF at the end of a complete body.
+// Read delivers what is there, at most len(b) bytes, waiting for at least one. It is for a client side that does not
+// use WriteTo; the errors are the same, with io.EOF at the end of a complete body.
 func (p *Pipe) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
@@ -204,7 +204,8 @@ func (p *Pipe) delivered(next section, n int64) {
 	p.mu.Unlock()
 }
 
-// emptyBuffers gives back those of the taken buffers that are empty after n more bytes, except one that is being filled.
+// emptyBuffers gives back those of the taken buffers that are empty after n more bytes, except one that is being
+// filled.
 func (p *Pipe) emptyBuffers(n int64) {
 	for b := p.out.first; b != nil; b = p.out.first {
 		taken := min(n, int64(b.Len()))

@@ -1,7 +1,6 @@
 package buffering
 
 import (
-	"errors"
 	"io"
 	"time"
 )
@@ -20,8 +19,8 @@ const spillRetry = time.Second
 // maxEmptyReads is how often in a row a reader may return nothing, as in bufio.
 const maxEmptyReads = 100
 
-// Take hands over a buffer with the first bytes in it, those that came with the head; nothing is copied, and the rest of
-// its room is filled like that of the pipe's own buffers. The fill side calls it, before Fill.
+// Take hands over a buffer with the first bytes in it, those that came with the head; nothing is copied, and the rest
+// of its room is filled like that of the pipe's own buffers. The fill side calls it, before Fill.
 func (p *Pipe) Take(b *Buffer) {
 	if b.empty() {
 		p.opts.Arena.Put(b)
@@ -35,8 +34,8 @@ func (p *Pipe) Take(b *Buffer) {
 	p.mu.Unlock()
 }
 
-// Append copies b into the pipe, for bytes that are not in a buffer of their own. The fill side calls it, before Fill. Like
-// Fill it waits for room; the error is ErrAborted.
+// Append copies b into the pipe, for bytes that are not in a buffer of their own. The fill side calls it, before Fill.
+// Like Fill it waits for room; the error is ErrAborted.
 func (p *Pipe) Append(b []byte) error {
 	for len(b) > 0 {
 		room, err := p.room()
@@ -50,12 +49,12 @@ func (p *Pipe) Append(b []byte) error {
 	return nil
 }
 
-// Fill reads r until its end and then ends the fill side. It returns nil after io.EOF, the error of r, or ErrAborted when the
-// deliver side is gone; the deliver side gets the same end. A reader that returns io.EOF together with its last bytes
-// saves the wait for room that nobody needs.
+// Fill reads r until its end and then ends the fill side. It returns nil after io.EOF (not wrapped: that is an error),
+// the error of r, or ErrAborted when the deliver side is gone; the deliver side gets the same end. A reader that
+// returns io.EOF together with its last bytes saves the wait for room that nobody needs.
 func (p *Pipe) Fill(r io.Reader) error {
 	err := p.readAll(r)
-	if errors.Is(err, io.EOF) {
+	if err == io.EOF { //nolint:errorlint // a wrapped io.EOF is a peer that closed too early, not the end of the body
 		err = nil
 	}
 	p.CloseWrite(err)
@@ -143,7 +142,8 @@ func (p *Pipe) drop(b *Buffer) {
 	p.opts.Arena.Put(b)
 }
 
-// makeRoom waits or spills once, whatever is due; all buffers are full. mu is held, but not during the wait or the spill.
+// makeRoom waits or spills once, whatever is due; all buffers are full. mu is held, but not during the wait or the
+// spill.
 func (p *Pipe) makeRoom() {
 	if !p.maySpill() {
 		p.stall()
@@ -246,8 +246,8 @@ func (p *Pipe) cut() queue {
 	return batch
 }
 
-// writeFile writes the buffers from offset on and returns where they end. No lock is held; moving keeps the deliver side from
-// changing the file.
+// writeFile writes the buffers from offset on and returns where they end. No lock is held; moving keeps the deliver
+// side from changing the file.
 func (p *Pipe) writeFile(batch queue, offset int64) (end int64, err error) {
 	if p.file == nil {
 		p.file, err = p.opts.Dir.create()

@@ -3,16 +3,16 @@ package buffering
 import "time"
 
 const (
-	// maxPatience is how long a pipe with full buffers waits for its client before it spills: long enough for the pauses
-	// of a fast client (a scheduler, a delayed acknowledgement within one machine or site), and a delay that the
-	// peer of a slow client has only once per response.
+	// maxPatience is how long a pipe with full buffers waits for its client before it spills: longer than the pauses of
+	// a fast client (a time slice, a garbage collection, a round trip within a site), and a delay that the peer of a
+	// slow client does not feel.
 	maxPatience = 20 * time.Millisecond
 
 	// minPatience is the shortest wait worth a timer.
 	minPatience = time.Millisecond
 
-	// patientRate is the speed of a client, in bytes per second, for which the peer is kept waiting. At 8 MB/s a peer is kept for 1/8 s per
-	// megabyte, and one disk takes the spills of dozens of slower clients.
+	// patientRate is the speed of a client, in bytes per second, for which the peer is kept waiting. At 8 MB/s a peer
+	// is kept for 1/8 s per megabyte, and one disk takes the spills of dozens of slower clients.
 	patientRate = 8e6
 
 	// maxWrite is how much is written to a client in one go at most, whatever the limits say: 8 ms at patientRate, so

@@ -12,12 +12,12 @@ var ErrAborted = errors.New("buffering: deliver side gone")
 
 // Limits bound what one exchange may hold; they are nginx's directives without their module prefix.
 type Limits struct {
-	BufferSize    int   // buffer_size: the buffer for the head and the first bytes; a pipe takes it over (Take), it makes none
-	Buffers       int   // N of buffers: how many a pipe gets at most, besides those handed over; less than 1 is 1
-	BufferBytes   int   // S of buffers: the size of each; less than 1 is 8 KiB
-	BusySize      int64 // busy_buffers_size: bytes on their way to the client at most; less than 1 is two buffers
-	MaxTempFile   int64 // max_temp_file_size: bytes in the spill file at most; less than 1: nothing is spilled
-	TempFileWrite int64 // temp_file_write_size: bytes spilled at once at most, but at least one buffer; less than 1 is two buffers
+	BufferSize    int   // buffer_size: for the head and the first bytes; a pipe takes that buffer over (Take), it makes none
+	Buffers       int   // N of buffers: how many a pipe gets at most, besides those handed over; below 1: 1
+	BufferBytes   int   // S of buffers: the size of each; below 1: 8 KiB
+	BusySize      int64 // busy_buffers_size: bytes on their way to the client at most; below 1: two buffers
+	MaxTempFile   int64 // max_temp_file_size: bytes in the spill file at most; below 1: nothing is spilled
+	TempFileWrite int64 // temp_file_write_size: bytes spilled at once, but at least one buffer; below 1: two buffers
 }
 
 // PipeOptions says what a pipe works with.
@@ -35,8 +35,8 @@ type PipeOptions struct {
 	OnSpillError func(error)
 }
 
-// Pipe holds one response body between the peer, which fills it, and the client, to which it is delivered. doc.go has the
-// rules of its two sides.
+// Pipe holds one response body between the peer, which fills it, and the client, to which it is delivered. doc.go has
+// the rules of its two sides.
 type Pipe struct {
 	opts PipeOptions // set by NewPipe, read only
 
@@ -127,8 +127,8 @@ func (p *Pipe) Abort(err error) {
 	p.mu.Unlock()
 }
 
-// CloseWrite ends the fill side; it is for a fill side that ends without Fill, which calls it itself. With nil the body is
-// complete; otherwise the deliver side gets err after the bytes that came before it.
+// CloseWrite ends the fill side; it is for a fill side that ends without Fill, which calls it itself. With nil the
+// body is complete; otherwise the deliver side gets err after the bytes that came before it.
 func (p *Pipe) CloseWrite(err error) {
 	p.mu.Lock()
 	if p.closed {

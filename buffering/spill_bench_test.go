@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// BenchmarkSpill carries a body through the spill file. It takes the patience away beforehand, which needs the internals:
-// otherwise each round would wait for a client that is not there.
+// BenchmarkSpill carries a body through the spill file. It takes the patience away beforehand, which needs the
+// internals: otherwise each round would wait for a client that is not there.
 func BenchmarkSpill(b *testing.B) {
 	dir, err := OpenSpillDir(b.TempDir(), 0)
 	if err != nil {

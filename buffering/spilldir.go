@@ -12,8 +12,8 @@ import (
 // ErrDiskBudget says that the spill files of the process have used up their budget.
 var ErrDiskBudget = errors.New("buffering: disk budget used up")
 
-// SpillDir creates spill files in one folder and keeps their budget. A spill file has no name where that is possible, so
-// nothing is left behind however the process ends. It is safe for concurrent use.
+// SpillDir creates spill files in one folder and keeps their budget. A spill file has no name where that is possible,
+// so nothing is left behind however the process ends. It is safe for concurrent use.
 type SpillDir struct {
 	path   string // absolute
 	budget int64  // bytes; 0 = no limit

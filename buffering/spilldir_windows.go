@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// createSpill creates a file for reading and writing that Windows deletes when its handle is closed, also when the process
-// is killed. The temporary attribute keeps its bytes in the cache as long as there is memory; sharing is nginx's, so
-// that nothing that looks at the folder gets in the way. os.OpenFile can say neither.
+// createSpill creates a file for reading and writing that Windows deletes when its handle is closed, also when the
+// process is killed. The temporary attribute keeps its bytes in the cache as long as there is memory; sharing is
+// nginx's, so that nothing that looks at the folder gets in the way. os.OpenFile can say neither.
 func createSpill(path string) (*os.File, error) {
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
