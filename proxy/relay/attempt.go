@@ -1,0 +1,152 @@
+package relay
+
+import (
+	"errors"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"spillway/proxy"
+	"spillway/upstream"
+)
+
+// One exchange is tried on one peer after the other until a response head is there, or until the retry policy ends it:
+//
+//  1. try picks a peer and notes it as tried;
+//  2. exchangeHeads leases a connection, sends the request and receives the head;
+//  3. judge says what the outcome means: deliver it, try again, or give up.
+
+// noTime stands for a point that an attempt did not reach.
+const noTime = time.Duration(-1)
+
+// errNoPeers is the cause of a 502 without an attempt.
+var errNoPeers = errors.New("no live upstreams")
+
+// attempts returns nil when r.resp has a response for the client.
+func (r *run) attempts() error {
+	h := r.h
+	r.tries = h.opts.Retry.tries(len(h.opts.Group.Peers()))
+	r.buffer = h.opts.Arena.Get(h.opts.Limits.BufferSize)
+	r.started = time.Now()
+	for now := r.started; ; now = time.Now() {
+		again, err := r.try(now)
+		if !again {
+			return err
+		}
+		r.ex.Response.Reset()
+	}
+}
+
+// try makes one attempt. again says that the next one is to be made.
+func (r *run) try(now time.Time) (again bool, err error) {
+	opts := &r.h.opts
+	r.hint.Now = now
+	r.peer = opts.Picker.Pick(opts.Group.Peers(), &r.hint)
+	if r.peer == nil {
+		return false, r.noPeers()
+	}
+	r.hint.Tried.Add(r.peer.Index())
+	r.tries--
+	failure := r.exchangeHeads(now, false)
+	if failure != nil && r.diedIdle(failure) {
+		r.ex.Attempts = r.ex.Attempts[:len(r.ex.Attempts)-1]
+		failure = r.exchangeHeads(now, true)
+	}
+	return r.judge(failure, now)
+}
+
+// exchangeHeads sends the request to r.peer and receives the head of the response. On failure the connection is released.
+// fresh asks for a new connection.
+func (r *run) exchangeHeads(now time.Time, fresh bool) *upstream.Error {
+	opts, ex := &r.h.opts, r.ex
+	ex.Attempts = append(ex.Attempts, proxy.Attempt{Peer: r.peer.Address(), Connect: noTime, Head: noTime, Response: noTime})
+	record := r.lastAttempt()
+	conn, err := r.peer.Lease(opts.Timeouts, fresh)
+	if err != nil {
+		r.reused = false
+		record.Response = time.Since(now)
+		return asUpstream(err)
+	}
+	record.Connect = time.Since(now)
+	r.conn, r.reused = conn, conn.Reused()
+	if !opts.Finish {
+		ex.OnGone(r.onGone)
+	}
+	r.sendErr = r.send()
+	if r.sendErr == nil || mayHaveAnswered(r.sendErr) {
+		err = r.receive()
+		if err != nil && r.sendErr != nil {
+			err = r.sendErr
+		}
+	} else {
+		err = r.sendErr
+	}
+	record.Received = conn.Received()
+	if err != nil {
+		record.Response = time.Since(now)
+		failure := asUpstream(err)
+		r.release(upstream.Spent)
+		return failure
+	}
+	record.Head = time.Since(now)
+	record.Status = ex.Status()
+	return nil
+}
+
+func (r *run) send() error {
+	r.rewind()
+	r.conn.Phase = upstream.Sending
+	return r.h.opts.Protocol.Send(r.conn, &r.req)
+}
+
+func (r *run) receive() error {
+	r.conn.Phase = upstream.ReadingHead
+	r.resp.Reset()
+	r.resp.Header, r.resp.Buf, r.resp.Head, r.resp.Stderr = r.ex.Response, r.buffer.B, r.ex.Head(), r.onStderr
+	r.resp.Header.DisableNormalizing()
+	return r.h.opts.Protocol.Receive(r.conn, &r.resp)
+}
+
+// release gives the connection back; from then on the client's leaving cancels nothing.
+func (r *run) release(fate upstream.Fate) {
+	r.ex.OnGone(nil)
+	r.conn.Release(fate)
+	r.conn = nil
+}
+
+// cancelAttempt ends all waiting for the peer, because the client has left.
+func (r *run) cancelAttempt() { r.conn.Cancel() }
+
+// mayHaveAnswered says whether an error of sending leaves hope for a response: a peer may answer before it has read the
+// whole body, and close.
+func mayHaveAnswered(err error) bool {
+	failure := asUpstream(err)
+	return failure.Phase == upstream.Sending && failure.Kind == upstream.Failed
+}
+
+// diedIdle says whether an attempt failed only because the peer had closed an idle connection: then the same peer gets
+// the request on a new one, if it may be sent twice.
+func (r *run) diedIdle(failure *upstream.Error) bool {
+	return r.reused && failure.Kind == upstream.Failed && r.lastAttempt().Received == 0 && r.repeatable(failure.Phase)
+}
+
+// noPeers ends an exchange that nobody can take.
+func (r *run) noPeers() error {
+	r.logNoPeers()
+	r.ex.Attempts = append(r.ex.Attempts, proxy.Attempt{
+		Peer: r.h.opts.Group.Name(), Status: fasthttp.StatusBadGateway, Connect: noTime, Head: noTime, Response: 0,
+	})
+	return &proxy.StatusError{Code: fasthttp.StatusBadGateway, Cause: proxy.CauseNoPeers, Err: errNoPeers}
+}
+
+// lastAttempt returns the record of the present attempt.
+func (r *run) lastAttempt() *proxy.Attempt { return &r.ex.Attempts[len(r.ex.Attempts)-1] }
+
+// asUpstream returns err as the error of an attempt; every error of upstream and the protocols is one.
+func asUpstream(err error) *upstream.Error {
+	var failure *upstream.Error
+	if errors.As(err, &failure) {
+		return failure
+	}
+	return &upstream.Error{Phase: upstream.Sending, Kind: upstream.Failed, Text: err.Error()}
+}

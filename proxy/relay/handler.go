@@ -1,0 +1,81 @@
+package relay
+
+import (
+	"errors"
+	"sync"
+
+	"spillway/balancer"
+	"spillway/buffering"
+	"spillway/proxy"
+	"spillway/upstream"
+)
+
+// Options are the settings of a location that passes to an upstream. The names in brackets are the configuration's.
+type Options struct {
+	Group  *upstream.Group  // required
+	Picker balancer.Picker  // required; one per group, shared by its locations
+	Arena  *buffering.Arena // required; one per process
+	// The group's wire language with the settings of the location, such as the root of its scripts; nil: the group's own.
+	Protocol upstream.Protocol
+	Spill    *buffering.SpillDir // nil: nothing goes to disk
+
+	Limits    buffering.Limits  // [buffer_size, buffers, busy_buffers_size, max_temp_file_size, temp_file_write_size]
+	Unbuffer  bool              // [buffering off]: the peer is read at the client's speed, with one buffer
+	Timeouts  upstream.Timeouts // [connect_timeout, send_timeout, read_timeout]
+	Retry     RetryPolicy       // [next_upstream ...]
+	SetHeader []Setting         // [set_header], besides the fields that tell the peer about the client
+	Params    []Setting         // [params]: CGI variables
+
+	BodyMemory int   // [client_body_buffer_size] in bytes: more of a request body goes to disk
+	BodyLimit  int64 // [client_max_body_size] in bytes; 0 is no limit
+	StreamBody bool  // [request_buffering off]: the request body is sent to the peer as it arrives
+	Finish     bool  // [ignore_client_abort]: the peer is read to its end although the client is gone
+	KnowLength bool  // the protocol cannot send a body of unknown length (CGI): such a body is held first even so
+}
+
+// Setting is a header field or CGI variable whose value may have variables.
+type Setting struct {
+	Name  string
+	Value *proxy.Template
+
+	name []byte // Name, made by New
+}
+
+// Handler sends exchanges to one group with the settings of one location.
+type Handler struct {
+	opts Options
+	runs sync.Pool // *run
+}
+
+// New returns a Handler.
+func New(opts Options) (*Handler, error) {
+	if opts.Group == nil || opts.Picker == nil || opts.Arena == nil {
+		return nil, errors.New("relay: group, picker and arena are required")
+	}
+	if opts.Protocol == nil {
+		opts.Protocol = opts.Group.Protocol()
+	}
+	own, err := ownHeader()
+	if err != nil {
+		return nil, err
+	}
+	opts.SetHeader = override(own, opts.SetHeader)
+	opts.Params = override(nil, opts.Params)
+	return &Handler{opts: opts}, nil
+}
+
+// Serve sends ex to a peer and leaves the peer's response in ex.
+func (h *Handler) Serve(ex *proxy.Exchange) error {
+	r := h.begin(ex)
+	err := r.holdBody()
+	if err == nil {
+		r.buildRequest()
+		err = r.attempts()
+	}
+	if err != nil {
+		r.end()
+		return err
+	}
+	r.respond()
+	return nil
+}

@@ -1,0 +1,58 @@
+package relay
+
+import (
+	"context"
+	"log/slog"
+
+	"spillway/upstream"
+)
+
+// The levels of nginx that slog does not have.
+const levelCrit = slog.Level(12)
+
+// about returns the attributes that all lines about the present attempt have, followed by more.
+func (r *run) about(more ...any) []any {
+	group := r.h.opts.Group
+	attrs := []any{"exchange", r.ex, "upstream", group.Name(), "scheme", group.Scheme(), "uri", string(r.req.Target)}
+	if r.peer != nil {
+		attrs = append(attrs, "peer", r.peer.Address())
+	}
+	return append(attrs, more...)
+}
+
+func (r *run) logFailed(failure *upstream.Error) {
+	r.ex.Log().Error("peer failed",
+		r.about("attempt", len(r.ex.Attempts), "phase", failure.Phase.String(), "err", failure)...)
+}
+
+func (r *run) logDisabled(phase upstream.Phase) {
+	r.ex.Log().Warn("peer disabled", r.about("phase", phase.String())...)
+}
+
+func (r *run) logNoPeers() {
+	r.ex.Log().Error("no live upstreams", r.about()...)
+}
+
+func (r *run) logClientGone(phase upstream.Phase) {
+	r.ex.Log().Info("client gone", r.about("phase", phase.String())...)
+}
+
+func (r *run) logExcess() {
+	r.ex.Log().Warn("excess body", r.about()...)
+}
+
+func (r *run) logSpill(path string) {
+	r.ex.Log().Warn("response spilled", r.about("file", path)...)
+}
+
+func (r *run) logSpillError(err error) {
+	r.ex.Log().Log(context.Background(), levelCrit, "spill failed", r.about("err", err)...)
+}
+
+func (r *run) logBodySpill(path string) {
+	r.ex.Log().Warn("request spilled", "exchange", r.ex, "file", path)
+}
+
+func (r *run) logStderr(text []byte) {
+	r.ex.Log().Error("process stderr", r.about("phase", r.conn.Phase.String(), "text", string(text))...)
+}

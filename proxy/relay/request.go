@@ -1,0 +1,170 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+
+	"spillway/buffering"
+	"spillway/proxy"
+	"spillway/upstream"
+)
+
+// ownHeader are the fields that tell the peer about the client. They replace what the client sent under these names: only
+// what this hop saw can be trusted. The configuration's set_header can replace them in turn.
+func ownHeader() ([]Setting, error) {
+	var own []Setting
+	for _, field := range [][2]string{
+		{"X-Real-IP", "$remote_addr"},
+		{"X-Forwarded-For", "$remote_addr"},
+		{"X-Forwarded-Proto", "$scheme"},
+		{"X-Forwarded-Host", "$http_host"},
+	} {
+		value, err := proxy.CompileTemplate(field[1])
+		if err != nil {
+			return nil, err
+		}
+		own = append(own, Setting{Name: field[0], Value: value})
+	}
+	return own, nil
+}
+
+// override returns base without the names that settings has, followed by settings.
+func override(base, settings []Setting) []Setting {
+	merged := make([]Setting, 0, len(base)+len(settings))
+	for _, s := range base {
+		if !hasName(settings, s.Name) {
+			merged = append(merged, s)
+		}
+	}
+	merged = append(merged, settings...)
+	for i := range merged {
+		merged[i].name = []byte(merged[i].Name)
+	}
+	return merged
+}
+
+func hasName(settings []Setting, name string) bool {
+	for _, s := range settings {
+		if strings.EqualFold(s.Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// holdBody reads the client's request body into memory and the spill file, so that a slow sender occupies no process; with
+// request_buffering off it only prepares to pass it on.
+func (r *run) holdBody() error {
+	ex, opts := r.ex, &r.h.opts
+	if ex.Body == nil || ex.BodyLength == 0 {
+		return nil
+	}
+	if opts.StreamBody && (ex.BodyLength > 0 || !opts.KnowLength) {
+		r.stream = bodyStream{run: r, from: ex.Body}
+		return nil
+	}
+	from := bodyStream{run: r, from: ex.Body}
+	r.body = buffering.NewBody(opts.Arena, opts.Spill, opts.BodyMemory, r.onBodySpill)
+	if err := r.body.Fill(&from, ex.BodyLength, opts.BodyLimit); err != nil {
+		return r.bodyFailed(err, from.err)
+	}
+	return nil
+}
+
+// bodyFailed tells why a request body could not be read whole: because it is too large, because of the client (its error
+// is clientErr), or because it could not be held.
+func (r *run) bodyFailed(err, clientErr error) error {
+	ex := r.ex
+	if errors.Is(err, buffering.ErrTooLarge) {
+		ex.Log().Error("chunked request body too large", "exchange", ex, "bytes", ex.RequestBytes)
+		return proxy.TooLarge()
+	}
+	if clientErr == nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		ex.Log().Log(context.Background(), levelCrit, "request body not held", "exchange", ex, "err", err)
+		return &proxy.StatusError{Code: fasthttp.StatusInternalServerError, Cause: proxy.CauseInternal, Err: err}
+	}
+	if known := (*proxy.StatusError)(nil); errors.As(err, &known) { // the front said what: a timeout, a bad chunk
+		return known
+	}
+	ex.Log().Info("client closed during request body", "exchange", ex, "err", err)
+	return &proxy.StatusError{Code: proxy.StatusClientGone, Cause: proxy.CauseClientGone, Err: err}
+}
+
+// bodyStream passes a request body on while it arrives, and counts it.
+type bodyStream struct {
+	run     *run
+	from    io.Reader
+	started bool  // something was read: the request cannot be sent again
+	err     error // the client's error, which is not the peer's
+}
+
+// Read reads from the client. A failure there cancels the attempt.
+func (s *bodyStream) Read(p []byte) (int, error) {
+	s.started = true
+	n, err := s.from.Read(p)
+	r := s.run
+	r.ex.RequestBytes += int64(n)
+	if limit := r.h.opts.BodyLimit; limit > 0 && r.ex.RequestBytes > limit {
+		s.err = buffering.ErrTooLarge
+		return 0, s.err
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+// span is a part of run.scratch: the value of one field while scratch may still move.
+type span struct{ from, to int }
+
+// buildRequest fills r.req from the exchange; the body is positioned by each attempt.
+func (r *run) buildRequest() {
+	ex, opts := r.ex, &r.h.opts
+	r.req = upstream.Request{
+		Method: ex.Method, Target: ex.Target, Path: ex.Path, Query: ex.Query,
+		Header: ex.Request, BodyLength: ex.BodyLength,
+		Proto: ex.Proto, Scheme: ex.Scheme,
+		RemoteAddr: ex.RemoteAddr, RemotePort: ex.RemotePort, ServerAddr: ex.ServerAddr, ServerPort: ex.ServerPort,
+		ServerName: ex.ServerName(),
+	}
+	if r.body != nil {
+		r.req.BodyLength = r.body.Len()
+	}
+	r.fields, r.spans, r.scratch = r.fields[:0], r.spans[:0], r.scratch[:0]
+	r.expand(opts.SetHeader)
+	r.expand(opts.Params)
+	for i := range r.fields {
+		r.fields[i].Value = r.scratch[r.spans[i].from:r.spans[i].to]
+	}
+	r.req.Set, r.req.Params = r.fields[:len(opts.SetHeader)], r.fields[len(opts.SetHeader):]
+}
+
+// expand appends the settings with their variables replaced; the values are set when all are there.
+func (r *run) expand(settings []Setting) {
+	for i := range settings {
+		from := len(r.scratch)
+		r.scratch = settings[i].Value.Append(r.scratch, r.ex)
+		r.spans = append(r.spans, span{from: from, to: len(r.scratch)})
+		r.fields = append(r.fields, upstream.Field{Name: settings[i].name})
+	}
+}
+
+// rewind positions the request body at its start for the next attempt.
+func (r *run) rewind() {
+	r.req.Body, r.req.Bytes = nil, nil
+	switch {
+	case r.stream.from != nil:
+		r.req.Body = &r.stream
+	case r.body == nil:
+	default:
+		if held, ok := r.body.Bytes(); ok {
+			r.req.Bytes = held
+			return
+		}
+		r.req.Body = r.body.NewReader()
+	}
+}

@@ -1,0 +1,181 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"time"
+
+	"spillway/buffering"
+	"spillway/upstream"
+)
+
+// A run whose response head is there becomes the content of the exchange:
+//
+//  1. respond: a body that came with its head is complete, and the connection is free already; otherwise pump starts;
+//  2. pump fills the pipe at the peer's speed, and gives the connection back with the peer's last byte;
+//  3. WriteTo delivers at the client's speed: first what came with the head, then the pipe;
+//  4. Close ends the pump if the client was lost, and gives everything back.
+//
+// With buffering off there is no pipe and no pump: WriteTo reads the peer itself.
+
+// respond makes r the content of the exchange.
+func (r *run) respond() {
+	ex := r.ex
+	ex.Content, ex.Length = r, r.resp.Length
+	switch {
+	case r.resp.Complete:
+		if !ex.Head() && ex.Length < 0 {
+			ex.Length = int64(len(r.resp.Prefix))
+		}
+		r.endResponse(nil)
+	case r.h.opts.Unbuffer:
+		r.conn.Phase = upstream.ReadingBody
+	default:
+		r.conn.Phase = upstream.ReadingBody
+		opts := &r.h.opts
+		r.pipe = buffering.NewPipe(buffering.PipeOptions{
+			Arena: opts.Arena, Dir: opts.Spill, Limits: opts.Limits, OnSpill: r.onSpill, OnSpillError: r.onSpillError,
+		})
+		r.pumping = true
+		go r.pump() // ends with the peer's response, or when Close cancels it; Close waits for it
+	}
+}
+
+// pump fills the pipe from the peer.
+func (r *run) pump() {
+	if err := r.pipe.Fill((*peerBody)(r)); err != nil && r.conn != nil {
+		r.endResponse(err)
+	}
+	r.pumped <- struct{}{}
+}
+
+// peerBody reads the rest of the response from the peer, and gives the connection back as soon as it has ended.
+type peerBody run
+
+// Read reads what the peer has sent.
+func (b *peerBody) Read(p []byte) (int, error) {
+	r := (*run)(b)
+	n, err := r.resp.Body.Read(p)
+	if err != nil {
+		if errors.Is(err, io.EOF) {
+			r.endResponse(nil)
+		} else {
+			r.endResponse(err)
+		}
+	}
+	return n, err
+}
+
+// endResponse notes how the peer's response ended and releases the connection.
+func (r *run) endResponse(err error) {
+	record := r.lastAttempt()
+	record.Response = time.Since(r.hint.Now)
+	record.Received = r.conn.Received()
+	fate := upstream.Spent
+	if err == nil && r.resp.Reusable && r.sendErr == nil {
+		fate = upstream.Reusable
+	}
+	r.bodyErr = err
+	switch failure := (*upstream.Error)(nil); {
+	case err == nil:
+		if r.resp.Excess {
+			r.logExcess()
+		}
+	case errors.As(err, &failure) && failure.Kind != upstream.Canceled:
+		r.logFailed(failure)
+	default:
+		r.logClientGone(upstream.ReadingBody)
+	}
+	r.release(fate)
+}
+
+// WriteTo sends the body to the client.
+func (r *run) WriteTo(w io.Writer) (int64, error) {
+	sent := int64(0)
+	if len(r.resp.Prefix) > 0 {
+		n, err := w.Write(r.resp.Prefix)
+		sent += int64(n)
+		if err != nil {
+			return sent, err
+		}
+	}
+	if r.pipe != nil {
+		n, err := r.pipe.WriteTo(w)
+		return sent + n, err
+	}
+	if r.conn == nil {
+		return sent, r.bodyErr
+	}
+	n, err := r.copyUnbuffered(w)
+	return sent + n, err
+}
+
+// copyUnbuffered passes the body on piece by piece through a buffer of its own: the protocol may still need the one with
+// the head.
+func (r *run) copyUnbuffered(w io.Writer) (int64, error) {
+	arena := r.h.opts.Arena
+	piece := arena.Get(r.h.opts.Limits.BufferSize)
+	defer arena.Put(piece)
+	sent := int64(0)
+	for {
+		n, err := (*peerBody)(r).Read(piece.B)
+		if n > 0 {
+			m, writeErr := w.Write(piece.B[:n])
+			sent += int64(m)
+			if writeErr != nil {
+				return sent, writeErr
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return sent, nil
+		}
+		if err != nil {
+			return sent, err
+		}
+	}
+}
+
+// Read reads the body for whoever stands between the relay and the client.
+func (r *run) Read(p []byte) (int, error) {
+	if len(r.resp.Prefix) > 0 {
+		n := copy(p, r.resp.Prefix)
+		r.resp.Prefix = r.resp.Prefix[n:]
+		return n, nil
+	}
+	switch {
+	case r.pipe != nil:
+		return r.pipe.Read(p)
+	case r.conn != nil:
+		return (*peerBody)(r).Read(p)
+	case r.bodyErr != nil:
+		return 0, r.bodyErr
+	default:
+		return 0, io.EOF
+	}
+}
+
+// Close ends the exchange on this side; err is why the client did not get everything. It returns why the peer's response
+// was cut, if it was.
+func (r *run) Close(err error) error {
+	if r.pumping {
+		switch {
+		case err == nil:
+		case r.h.opts.Finish:
+			_, _ = r.pipe.WriteTo(io.Discard)
+		default:
+			r.pipe.Abort(err)
+			r.ex.MarkGone()
+		}
+		<-r.pumped
+		r.ex.Spilled = r.pipe.Spilled()
+	}
+	if r.conn != nil {
+		r.endResponse(errAbandoned)
+	}
+	cut := r.bodyErr
+	r.end()
+	return cut
+}
+
+// errAbandoned ends a response whose client has gone while nobody was reading the peer.
+var errAbandoned = errors.New("client gone")

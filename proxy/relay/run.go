@@ -1,0 +1,81 @@
+package relay
+
+import (
+	"time"
+
+	"spillway/balancer"
+	"spillway/buffering"
+	"spillway/proxy"
+	"spillway/upstream"
+)
+
+// run is one exchange on its way through the relay. It is recycled; end gives back all that it holds.
+type run struct {
+	h  *Handler
+	ex *proxy.Exchange
+
+	req     upstream.Request
+	body    *buffering.Body // the held request body; nil without one
+	stream  bodyStream      // the request body that is passed on as it arrives
+	fields  []upstream.Field
+	spans   []span
+	scratch []byte // the values of fields
+
+	hint    balancer.Hint
+	tries   int       // attempts left
+	started time.Time // of the first attempt
+	peer    *upstream.Peer
+	conn    *upstream.Conn
+	reused  bool  // the connection had been idle before
+	sendErr error // the request could not be sent whole; the answer may have come even so
+	resp    upstream.Response
+	buffer  *buffering.Buffer // nginx's buffer_size
+	pipe    *buffering.Pipe   // nil: the response is complete in buffer, or unbuffered
+
+	pumped  chan struct{} // capacity 1: the pump has ended
+	pumping bool          // pumped will be signalled
+	bodyErr error         // why the response was cut
+
+	// Methods that are handed out as callbacks, bound once per run so that an exchange does not allocate them.
+	onGone       func()
+	onSpill      func(path string)
+	onSpillError func(err error)
+	onBodySpill  func(path string)
+	onStderr     func(text []byte)
+}
+
+// begin returns a run for ex.
+func (h *Handler) begin(ex *proxy.Exchange) *run {
+	r, _ := h.runs.Get().(*run)
+	if r == nil {
+		r = &run{h: h, pumped: make(chan struct{}, 1)}
+		r.onGone, r.onSpill, r.onSpillError = r.cancelAttempt, r.logSpill, r.logSpillError
+		r.onBodySpill, r.onStderr = r.logBodySpill, r.logStderr
+	}
+	r.ex = ex
+	ex.Upstream = h.opts.Group.Name()
+	return r
+}
+
+// end gives back all that r holds, and r itself. No other goroutine works for r any more, and the connection has been
+// released.
+func (r *run) end() {
+	h := r.h
+	if r.pipe != nil {
+		r.pipe.Free()
+	}
+	if r.buffer != nil {
+		h.opts.Arena.Put(r.buffer)
+	}
+	if r.body != nil {
+		r.body.Free()
+	}
+	r.ex, r.pipe, r.buffer, r.body, r.peer, r.sendErr, r.bodyErr = nil, nil, nil, nil, nil, nil, nil
+	r.pumping = false
+	r.req = upstream.Request{}
+	r.resp.Reset()
+	r.resp.Header, r.resp.Buf = nil, nil
+	r.stream = bodyStream{}
+	r.hint.Tried.Clear()
+	h.runs.Put(r)
+}
