@@ -1,0 +1,5 @@
+//go:build unix
+
+package accesslog_test
+
+const lineEnd = "\n"

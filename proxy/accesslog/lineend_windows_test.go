@@ -1,0 +1,3 @@
+package accesslog_test
+
+const lineEnd = "\r\n"
