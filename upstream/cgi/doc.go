@@ -4,12 +4,13 @@
 // Params is the configuration of a location, Vars the variables of one request. Fill writes nginx's fastcgi_params. Two
 // kinds of applications want different paths:
 //
-//   - Scripts (PHP) need SCRIPT_FILENAME. With Params.Root, or with a Split, the path is the script: SCRIPT_NAME is the
-//     path, or what the Split says, SCRIPT_FILENAME is Root and SCRIPT_NAME, and PATH_INFO is the Split's rest. An empty
-//     PATH_INFO is left out, because PHP once computed with its length (CVE-2019-11043), and so is PATH_TRANSLATED always:
-//     PHP with cgi.fix_pathinfo=0 takes it for the script, so that /a.php/up/b.jpg would run /up/b.jpg.
+//   - Scripts (PHP) need SCRIPT_FILENAME. With Params.Root, with a SCRIPT_FILENAME of the configuration, or with a Split,
+//     the path is the script: SCRIPT_NAME is the path, or what the Split says, SCRIPT_FILENAME is Root and SCRIPT_NAME, and
+//     PATH_INFO is the Split's rest. Names that Windows would take for another file are refused. An empty PATH_INFO is left
+//     out, because PHP once computed with its length (CVE-2019-11043). PATH_TRANSLATED is left out always: PHP with
+//     cgi.fix_pathinfo=0 takes it for the script, so that /a.php/up/b.jpg would run /up/b.jpg.
 //   - Applications that route by themselves (Django and other WSGI applications behind flup or uWSGI) add SCRIPT_NAME and
-//     PATH_INFO up to the path. With neither Root nor Split, SCRIPT_NAME is empty and PATH_INFO is the whole path: what
+//     PATH_INFO up to the path. With nothing of the above, SCRIPT_NAME is empty and PATH_INFO is the whole path: what
 //     nginx's uwsgi_params says with PATH_INFO $document_uri, and what FastCGI sites for Django write by hand as
 //     SCRIPT_NAME "" and PATH_INFO $fastcgi_script_name.
 //

@@ -29,14 +29,18 @@ type Params struct {
 // Fill replaces v by the variables of req. CONTENT_LENGTH is the first, and is always computed: it frames the body. The
 // error is ErrUnsafeScript or ErrBodyLength in an *upstream.Error.
 func (p *Params) Fill(v *Vars, req *upstream.Request) error {
-	if req.BodyLength < 0 {
+	length := req.BodyLength
+	if len(req.Bytes) > 0 {
+		length = int64(len(req.Bytes))
+	}
+	if length < 0 {
 		return refuse(ErrBodyLength)
 	}
 	v.reset(req)
 	defer v.release()
 	v.collect(req)
 	contentType, contentLength := v.takeContent()
-	v.addLength(req.BodyLength, contentLength)
+	v.addLength(length, contentLength)
 	add(v, "CONTENT_TYPE", contentType)
 	if err := p.addPaths(v, req); err != nil {
 		return err
@@ -95,7 +99,8 @@ func addConnection(v *Vars, req *upstream.Request) {
 
 // addPaths adds the variables that the request's path becomes; the package comment has the rules.
 func (p *Params) addPaths(v *Vars, req *upstream.Request) error {
-	if p.Root == "" && p.Split == nil {
+	scripts := p.Root != "" || v.isGiven("SCRIPT_FILENAME")
+	if !scripts && p.Split == nil {
 		add(v, "SCRIPT_NAME", "")
 		add(v, "PATH_INFO", req.Path)
 		return nil
@@ -108,7 +113,7 @@ func (p *Params) addPaths(v *Vars, req *upstream.Request) error {
 	if len(name) > 0 && name[len(name)-1] == '/' {
 		index = p.Index
 	}
-	if p.Root != "" && !safeScript(name) {
+	if scripts && !safeScript(name) {
 		return refuse(ErrUnsafeScript)
 	}
 	v.addJoined("SCRIPT_NAME", "", name, index)
@@ -147,7 +152,9 @@ func (v *Vars) collect(req *upstream.Request) {
 	if v.visit == nil {
 		v.visit = v.note
 	}
-	req.Header.All()(v.visit) // a loop over the iterator would allocate three times, this does once
+	if req.Header != nil {
+		req.Header.All()(v.visit) // a loop over the iterator would allocate three times, this does once
+	}
 	for i := range v.set {
 		if set := &v.set[i]; len(set.Value) > 0 && upstream.ValidName(set.Name) {
 			v.fields = append(v.fields, field{name: set.Name, value: set.Value})

@@ -99,7 +99,7 @@ func TestParams_Paths(t *testing.T) {
 		t.Fatal(err)
 	}
 	const absent = "(absent)"
-	f := func(name string, p cgi.Params, path string, script, info, filename string) {
+	f := func(name string, p cgi.Params, path, script, info, filename string) {
 		t.Helper()
 		_, vars := fill(t, p, request(t, path))
 		for key, want := range map[string]string{
@@ -216,6 +216,30 @@ func TestParams_ConfiguredVariablesReplace(t *testing.T) {
 		if got, ok := vars[name]; !ok || got != want {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
+	}
+}
+
+// An imported nginx.conf says where scripts are with fastcgi_param alone.
+func TestParams_ConfiguredScript(t *testing.T) {
+	req := request(t, "/a/")
+	req.Params = fields("SCRIPT_FILENAME", "/srv/a/index.php")
+	_, vars := fill(t, cgi.Params{Index: "index.php"}, req)
+	if _, ok := vars["PATH_INFO"]; ok || vars["SCRIPT_NAME"] != "/a/index.php" || vars["SCRIPT_FILENAME"] != "/srv/a/index.php" {
+		t.Errorf("got %q", vars)
+	}
+	req.Path = []byte("/a.php.")
+	var again cgi.Vars
+	if err := (&cgi.Params{}).Fill(&again, req); !errors.Is(err, cgi.ErrUnsafeScript) {
+		t.Errorf("got %v, want ErrUnsafeScript", err)
+	}
+}
+
+// A body in memory has a length, whatever the client declared; a request may come without fields.
+func TestParams_BodyInMemory(t *testing.T) {
+	req := request(t, "/")
+	req.Header, req.Bytes, req.BodyLength = nil, []byte("four"), -1
+	if _, vars := fill(t, cgi.Params{}, req); vars["CONTENT_LENGTH"] != "4" {
+		t.Errorf("got %q, want 4", vars["CONTENT_LENGTH"])
 	}
 }
 

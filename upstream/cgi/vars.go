@@ -56,14 +56,22 @@ func (v *Vars) release() {
 // begin opens a variable, unless the configuration gives one of that name. The caller appends the value to v.buf and calls
 // end.
 func (v *Vars) begin(name string) bool {
-	for i := range v.given {
-		if string(v.given[i].Name) == name {
-			return false
-		}
+	if v.isGiven(name) {
+		return false
 	}
 	v.buf = append(v.buf, name...)
 	v.ends = append(v.ends, len(v.buf))
 	return true
+}
+
+// isGiven says whether the configuration gives a variable of that name.
+func (v *Vars) isGiven(name string) bool {
+	for i := range v.given {
+		if string(v.given[i].Name) == name {
+			return true
+		}
+	}
+	return false
 }
 
 // end closes the variable that begin opened.

@@ -44,7 +44,7 @@ func (r *request) send(p *Protocol, c *upstream.Conn, req *upstream.Request) err
 	}
 	r.head(p.keepConn)
 	switch {
-	case req.Bytes == nil && req.BodyLength > 0:
+	case len(req.Bytes) == 0 && req.BodyLength > 0:
 		return r.sendReader(c, req)
 	case len(req.Bytes) > copyLimit:
 		return r.sendLarge(c, req.Bytes)

@@ -84,14 +84,23 @@ func TestProtocol_Receives(t *testing.T) {
 		{"no stdout end", stdout(ok+"hello") + finished(0, 0), true, false, outcome{200, "hello", -1, true, false, "", nil}},
 		{"empty body", stdout(ok) + end(), true, false, outcome{200, "", -1, true, false, "", nil}},
 		{"application status", stdout(ok+"x") + stdout("") + finished(1, 0), true, false, outcome{200, "x", -1, true, false, "", nil}},
-		{"head over records", stdout("A: ") + stdout("b\r") + stdout("\n\r\nhe") + stdout("llo") + end(), true, false,
-			outcome{200, "hello", -1, true, false, "", nil}},
-		{"padding", record(6, ok+"hel", 255) + record(6, "lo", 7) + record(6, "", 8) + record(3, "\x00\x00\x00\x00\x00\x00\x00\x00", 8),
-			true, false, outcome{200, "hello", -1, true, false, "", nil}},
-		{"largest record", record(6, ok+strings.Repeat("x", 65535-len(ok)), 255) + end(), true, false,
-			outcome{200, strings.Repeat("x", 65535-len(ok)), -1, true, false, "", nil}},
-		{"management records", "\x01\x0a\x00\x00\x00\x01\x01\x00?P" + stdout(ok) + "\x01\x0b\x00\x00\x00\x00\x00\x00" + end(), true, false,
-			outcome{200, "", -1, true, false, "", nil}},
+		{
+			"head over records", stdout("A: ") + stdout("b\r") + stdout("\n\r\nhe") + stdout("llo") + end(), true, false,
+			outcome{200, "hello", -1, true, false, "", nil},
+		},
+		{
+			"padding", record(6, ok+"hel", 255) + record(6, "lo", 7) + record(6, "", 8) + record(3, "\x00\x00\x00\x00\x00\x00\x00\x00", 8),
+			true, false,
+			outcome{200, "hello", -1, true, false, "", nil},
+		},
+		{
+			"largest record", record(6, ok+strings.Repeat("x", 65535-len(ok)), 255) + end(), true, false,
+			outcome{200, strings.Repeat("x", 65535-len(ok)), -1, true, false, "", nil},
+		},
+		{
+			"management records", "\x01\x0a\x00\x00\x00\x01\x01\x00?P" + stdout(ok) + "\x01\x0b\x00\x00\x00\x00\x00\x00" + end(), true, false,
+			outcome{200, "", -1, true, false, "", nil},
+		},
 		{"declared", declared("5", "hello") + end(), true, false, outcome{200, "hello", 5, true, false, "", nil}},
 		{"declared 0", declared("0", "") + end(), true, false, outcome{200, "", 0, true, false, "", nil}},
 		{"declared, no end", declared("5", "hello"), false, false, outcome{200, "hello", 5, false, false, "", nil}},
@@ -105,11 +114,15 @@ func TestProtocol_Receives(t *testing.T) {
 		{"204", stdout("Status: 204 No Content\n\nbody") + end(), true, false, outcome{204, "", -1, true, false, "", nil}},
 		{"304", stdout("Status: 304\nContent-Length: 9\n\n") + end(), true, false, outcome{304, "", 9, true, false, "", nil}},
 
-		{"stderr", stderr("a\n") + stdout(ok+"x") + stderr("b. \r\n") + end(), true, false,
-			outcome{200, "x", -1, true, false, "", []string{"a", "b"}}},
+		{
+			"stderr", stderr("a\n") + stdout(ok+"x") + stderr("b. \r\n") + end(), true, false,
+			outcome{200, "x", -1, true, false, "", []string{"a", "b"}},
+		},
 		{"empty stderr", stderr("") + stderr(" \n") + stdout(ok) + end(), true, false, outcome{200, "", -1, true, false, "", nil}},
-		{"long stderr", strings.Repeat(stderr(strings.Repeat("e", 60_000)), 2) + stdout(ok) + end(), true, false,
-			outcome{200, "", -1, true, false, "", []string{strings.Repeat("e", 4096), strings.Repeat("e", 4096)}}},
+		{
+			"long stderr", strings.Repeat(stderr(strings.Repeat("e", 60_000)), 2) + stdout(ok) + end(), true, false,
+			outcome{200, "", -1, true, false, "", []string{strings.Repeat("e", 4096), strings.Repeat("e", 4096)}},
+		},
 
 		{"nothing", "", false, false, outcome{err: early}},
 		{"part of a header", "\x01\x06\x00", false, false, outcome{err: early}},
@@ -121,32 +134,50 @@ func TestProtocol_Receives(t *testing.T) {
 		{"part of END_REQUEST", stdout(ok+"part") + end()[:17], false, false, outcome{200, "", -1, false, false, noEnd, nil}},
 
 		{"overloaded", finished(0, 2), true, false, outcome{err: "upstream sent unexpected FastCGI record: 3 (overloaded) while " + inHead}},
-		{"cannot multiplex", finished(0, 1), true, false,
-			outcome{err: "upstream sent unexpected FastCGI record: 3 (cannot multiplex connections) while " + inHead}},
+		{
+			"cannot multiplex", finished(0, 1), true, false,
+			outcome{err: "upstream sent unexpected FastCGI record: 3 (cannot multiplex connections) while " + inHead},
+		},
 		{"no output", finished(0, 0), true, false, outcome{err: "upstream sent unexpected FastCGI record: 3 while " + inHead}},
-		{"no output, status", stderr("died") + finished(1, 0), true, false,
-			outcome{err: "upstream sent unexpected FastCGI record: 3 (application status 1) while " + inHead, stderr: []string{"died"}}},
+		{
+			"no output, status", stderr("died") + finished(1, 0), true, false,
+			outcome{err: "upstream sent unexpected FastCGI record: 3 (application status 1) while " + inHead, stderr: []string{"died"}},
+		},
 		{"empty stdout", stdout(""), true, false, outcome{err: noOut + inHead}},
 		{"no blank line", stdout("A: b\r\n") + stdout(""), true, false, outcome{err: noOut + inHead}},
 		{"no head", stdout("<html>"), true, false, outcome{err: `upstream sent invalid header: "\x3c..." while ` + inHead}},
 		{"big head", stdout("A: " + strings.Repeat("x", 4096)), true, false, outcome{err: "upstream sent too big header while " + inHead}},
 
-		{"version", "\x02\x06\x00\x01\x00\x00\x00\x00", true, false,
-			outcome{err: "upstream sent unsupported FastCGI protocol version: 2 while " + inHead}},
+		{
+			"version", "\x02\x06\x00\x01\x00\x00\x00\x00", true, false,
+			outcome{err: "upstream sent unsupported FastCGI protocol version: 2 while " + inHead},
+		},
 		{"type", "\x01\x08\x00\x01\x00\x00\x00\x00", true, false, outcome{err: untyped + "8 while " + inHead}},
-		{"type in the body", stdout(ok+"x") + "\x01\x05\x00\x01\x00\x00\x00\x00", true, false,
-			outcome{200, "", -1, false, false, untyped + "5 while " + inBody, nil}},
+		{
+			"type in the body", stdout(ok+"x") + "\x01\x05\x00\x01\x00\x00\x00\x00", true, false,
+			outcome{200, "", -1, false, false, untyped + "5 while " + inBody, nil},
+		},
 		{"management type with an id", "\x01\x0b\x00\x01\x00\x00\x00\x00", true, false, outcome{err: untyped + "11 while " + inHead}},
-		{"id 0", "\x01\x06\x00\x00\x00\x00\x00\x00", true, false,
-			outcome{err: "upstream sent unexpected FastCGI request id low byte: 0 while " + inHead}},
-		{"id 2", "\x01\x06\x00\x02\x00\x00\x00\x00", true, false,
-			outcome{err: "upstream sent unexpected FastCGI request id low byte: 2 while " + inHead}},
-		{"id 257", "\x01\x06\x01\x01\x00\x00\x00\x00", true, false,
-			outcome{err: "upstream sent unexpected FastCGI request id high byte: 1 while " + inHead}},
-		{"output after its end", stdout(ok) + stdout("") + stdout("x"), true, false,
-			outcome{200, "", -1, false, false, "upstream sent unexpected FastCGI record: 6 while " + inBody, nil}},
-		{"short END_REQUEST", stdout(ok) + record(3, "\x00\x00\x00\x00", 0), true, false,
-			outcome{200, "", -1, false, false, "upstream sent unexpected FastCGI record: 3 while " + inBody, nil}},
+		{
+			"id 0", "\x01\x06\x00\x00\x00\x00\x00\x00", true, false,
+			outcome{err: "upstream sent unexpected FastCGI request id low byte: 0 while " + inHead},
+		},
+		{
+			"id 2", "\x01\x06\x00\x02\x00\x00\x00\x00", true, false,
+			outcome{err: "upstream sent unexpected FastCGI request id low byte: 2 while " + inHead},
+		},
+		{
+			"id 257", "\x01\x06\x01\x01\x00\x00\x00\x00", true, false,
+			outcome{err: "upstream sent unexpected FastCGI request id high byte: 1 while " + inHead},
+		},
+		{
+			"output after its end", stdout(ok) + stdout("") + stdout("x"), true, false,
+			outcome{200, "", -1, false, false, "upstream sent unexpected FastCGI record: 6 while " + inBody, nil},
+		},
+		{
+			"short END_REQUEST", stdout(ok) + record(3, "\x00\x00\x00\x00", 0), true, false,
+			outcome{200, "", -1, false, false, "upstream sent unexpected FastCGI record: 3 while " + inBody, nil},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
