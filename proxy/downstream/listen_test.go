@@ -1,0 +1,91 @@
+package downstream_test
+
+import (
+	"net"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"spillway/proxy"
+	"spillway/proxy/downstream"
+)
+
+func TestListen_Addresses(t *testing.T) {
+	f := func(address, network, want string) {
+		t.Helper()
+		ln, err := downstream.Listen(address)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer ln.Close()
+		if got := ln.Addr(); got.Network() != network || !strings.HasPrefix(got.String(), want) {
+			t.Errorf("listen %s: got %s %s, want %s", address, got.Network(), got, want)
+		}
+	}
+	f("0", "tcp", "0.0.0.0:")
+	f("*:0", "tcp", "0.0.0.0:")
+	f(":0", "tcp", "0.0.0.0:")
+	f("127.0.0.1:0", "tcp", "127.0.0.1:")
+	f("localhost:0", "tcp", "127.0.0.1:")
+}
+
+func TestListen_Refuses(t *testing.T) {
+	f := func(address, want string) {
+		t.Helper()
+		ln, err := downstream.Listen(address)
+		if err == nil {
+			ln.Close()
+			t.Errorf("listen %s: got no error", address)
+			return
+		}
+		if got := err.Error(); !strings.HasPrefix(got, "listen "+address+": ") || !strings.Contains(got, want) || strings.Contains(got, "\n") {
+			t.Errorf("got %q, want it to say %q", got, want)
+		}
+	}
+	f("127.0.0.1:99999", "want 0 to 65535")
+	f("127.0.0.1:http", "want 0 to 65535")
+	f("[::1", `want "[address]:port"`)
+	f("unix:", "want a path")
+	f("192.0.2.1:0", "this machine does not have the address")
+
+	taken, err := downstream.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	f(taken.Addr().String(), "another program")
+}
+
+func TestListen_UnixSocket(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	ln, err := downstream.Listen("unix:" + path)
+	if err != nil {
+		t.Skipf("no unix sockets here: %v", err)
+	}
+	left, ok := ln.(*net.UnixListener)
+	if !ok {
+		t.Fatalf("got %T", ln)
+	}
+	if again, err := downstream.Listen("unix:" + path); err == nil {
+		again.Close()
+		t.Error("a socket file in use was taken over")
+	}
+	left.SetUnlinkOnClose(false) // as if the process had been killed
+	left.Close()
+
+	ln, err = downstream.Listen("unix:" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addresses := make(chan string, 1)
+	s := startOn(t, ln, func(ex *proxy.Exchange) error {
+		addresses <- ex.RemoteAddr + "|" + ex.RemotePort
+		return hello(ex)
+	}, nil)
+	s.dial = func() (net.Conn, error) { return net.Dial("unix", path) }
+	s.connect().send(getHello).response("GET")
+	if got := <-addresses; got != "unix:|" {
+		t.Errorf("got %q", got)
+	}
+}
