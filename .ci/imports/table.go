@@ -16,11 +16,12 @@ var ours = []struct {
 	{"buffering", nil},
 	{"proxy/routing", nil},
 	{"proxy/logfile", nil},
+	{"upstream/socket", nil},
 	{"upstream/supervisor", nil},
 	{"configs", nil},
 
 	{"configs/nginx", []string{"configs"}},
-	{"upstream", nil},
+	{"upstream", []string{"upstream/socket"}},
 	{"proxy", []string{"proxy/routing"}},
 
 	{"upstream/cgi", []string{"upstream"}},
