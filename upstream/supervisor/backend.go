@@ -66,6 +66,7 @@ func (b *Backend) Start(ctx context.Context) error {
 	if err := b.check(); err != nil {
 		return fmt.Errorf("backend %s: %w", b.opts.Name, err)
 	}
+	sealDescriptors()
 	b.launcher = newLauncher()
 	runs, err := b.launch(ctx)
 	if err != nil {

@@ -14,18 +14,20 @@ import (
 //	empty      says, once the process itself has been waited for, whether the rest is gone too
 //	close      gives the tree up
 
-// treePoll is how often a tree that is ending is looked at: neither system tells us when the last of it is gone.
-const treePoll = 5 * time.Millisecond
+// How often a tree that is ending is looked at, first and at last: neither system tells us when the last of it is gone, and
+// a look at a process group may cost a look at all processes of the machine.
+const (
+	treePollMin = time.Millisecond
+	treePollMax = 100 * time.Millisecond
+)
 
 // awaitEmpty waits until the tree is empty or ctx ends, and says whether it is empty.
 func (t *tree) awaitEmpty(ctx context.Context) bool {
-	poll := time.NewTicker(treePoll)
-	defer poll.Stop()
-	for !t.empty() {
+	for wait := treePollMin; !t.empty(); wait = min(2*wait, treePollMax) {
 		select {
 		case <-ctx.Done():
 			return t.empty()
-		case <-poll.C:
+		case <-time.After(wait):
 		}
 	}
 	return true

@@ -6,8 +6,23 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strconv"
 	"syscall"
 )
+
+// sealDescriptors sees to it that processes inherit nothing but their three streams. What Go opens is not inherited; what
+// spillway itself was given by whoever started it would be.
+func sealDescriptors() {
+	entries, err := os.ReadDir("/dev/fd")
+	if err != nil {
+		return // no such folder on this system: nothing more can be done
+	}
+	for _, entry := range entries {
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
+}
 
 // tree is a process group whose leader is the process.
 type tree struct {
@@ -33,8 +48,8 @@ func (t *tree) interrupt() error { return syscall.Kill(-t.pgid, syscall.SIGTERM)
 // the other.
 func (t *tree) kill() { _ = syscall.Kill(-t.pgid, syscall.SIGKILL) } // the only error that matters is seen by empty
 
-// empty says whether the group has no member. Where spillway is the init process of a container, orphans of the group are
-// its children and stay zombies, members all the same, until it waits for them.
+// empty says whether nothing of the group lives. Where spillway is the init process of a container, orphans of the group are
+// its children, and zombies until it waits for them.
 func (t *tree) empty() bool {
 	for {
 		pid, err := syscall.Wait4(-t.pgid, nil, syscall.WNOHANG, nil)
@@ -42,7 +57,7 @@ func (t *tree) empty() bool {
 			break
 		}
 	}
-	return errors.Is(syscall.Kill(-t.pgid, 0), syscall.ESRCH)
+	return errors.Is(syscall.Kill(-t.pgid, 0), syscall.ESRCH) || onlyZombies(t.pgid)
 }
 
 // close takes the group off the guard's list: its number may soon be somebody else's.

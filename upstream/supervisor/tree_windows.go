@@ -11,6 +11,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// sealDescriptors does nothing: os/exec hands over a list of handles, the three streams.
+func sealDescriptors() {}
+
 // tree is a Job object. The process is created suspended, put into the job and then resumed, so that all that it starts is
 // in the job too. Ours is the only handle: when spillway ends, in whatever way, the system ends all that is in the job.
 type tree struct {
