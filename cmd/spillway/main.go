@@ -1,12 +1,35 @@
+// Command spillway is a front end that starts application processes, keeps them alive, spreads requests over them and
+// shields them from slow clients.
 package main
 
 import (
-	_ "github.com/hashicorp/go-retryablehttp"
-	_ "github.com/prometheus/client_golang/prometheus"
-	_ "github.com/prometheus/client_golang/prometheus/promhttp"
-	_ "github.com/valyala/fasthttp"
-	_ "golang.org/x/sys/execabs"
-	_ "gopkg.in/yaml.v3"
+	"os"
+
+	"github.com/alecthomas/kong"
 )
 
-func main() {}
+// commandLine is what can be written after the program's name.
+type commandLine struct {
+	Run     runCommand     `cmd:"" default:"withargs" help:"Start the processes and serve; also without a command."`
+	Check   checkCommand   `cmd:"" help:"Print every problem of the configuration; exit 1 if there is one."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+
+	DemoProcess demoCommand  `cmd:"" hidden:"" help:"One process of the built-in demo."`
+	Guard       guardCommand `cmd:"" hidden:"" help:"Ends the processes when spillway was killed."`
+}
+
+// description is the head of --help.
+const description = "A front end for local application processes: starts them, keeps them alive, spreads requests over " +
+	"them (FastCGI, HTTP), shields them from slow clients and says what went wrong."
+
+func main() {
+	line := commandLine{}
+	parser := kong.Must(&line, kong.Name("spillway"), kong.Description(description), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	context, err := parser.Parse(os.Args[1:])
+	parser.FatalIfErrorf(err)
+	if err := context.Run(); err != nil {
+		complain(os.Stderr, err)
+		os.Exit(1)
+	}
+}

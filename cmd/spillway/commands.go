@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+
+	"spillway/cmd/spillway/internal/app"
+	"spillway/cmd/spillway/internal/demo"
+	"spillway/configs"
+	"spillway/upstream/supervisor"
+)
+
+// defaultFile is the configuration that is read without -c, from the current folder.
+const defaultFile = "spillway.yaml"
+
+// configFlag is the flag that names the configuration.
+type configFlag struct {
+	Config string `short:"c" placeholder:"FILE" help:"Configuration; without it ./spillway.yaml, without one the demo."`
+}
+
+// load reads the configuration and compares it with this machine. All problems of the file are in the error.
+func (f configFlag) load() (config *configs.Config, err error) {
+	file := f.Config
+	if file == "" {
+		file = defaultFile
+		if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
+			return demoConfig()
+		}
+	}
+	if config, err = configs.Load(file); err != nil {
+		return nil, err
+	}
+	if problems := app.Check(config); len(problems) > 0 {
+		return nil, problems
+	}
+	return config, nil
+}
+
+// demoConfig is the configuration of the built-in demo.
+func demoConfig() (*configs.Config, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	temp := filepath.Join(os.TempDir(), fmt.Sprintf("spillway-demo-%d", os.Getuid()))
+	return configs.Parse(demo.Name, demo.Config(exe, temp))
+}
+
+// runCommand serves until a signal.
+type runCommand struct{ configFlag }
+
+// Run starts everything and stops it in order at the first signal; a second one ends the program at once.
+func (c *runCommand) Run() error {
+	config, err := c.load()
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	server, err := app.Start(ctx, app.Options{Config: config, Version: version(), Out: os.Stdout, Guard: guard})
+	if err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case err = <-server.Failed():
+	}
+	stop() // a second signal has its default effect: it ends the program at once
+	return errors.Join(err, server.Stop())
+}
+
+// checkCommand looks for problems and starts nothing.
+type checkCommand struct{ configFlag }
+
+// Run prints that the configuration is right; problems are its error.
+func (c *checkCommand) Run() error {
+	config, err := c.load()
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(os.Stdout, "%s: the configuration is right: %d servers, %d upstreams\n",
+		config.File, len(config.Servers), len(config.Upstreams))
+	return err
+}
+
+// versionCommand prints the version.
+type versionCommand struct{}
+
+// Run prints the version.
+func (versionCommand) Run() error {
+	_, err := fmt.Fprintln(os.Stdout, "spillway", version())
+	return err
+}
+
+// version is the module's version or, in a build from a checkout, the commit.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" && len(setting.Value) > 12 {
+			return setting.Value[:12]
+		}
+	}
+	return info.Main.Version
+}
+
+// demoCommand is one process of the built-in demo.
+type demoCommand struct {
+	Port   string `arg:""`
+	Number string `arg:""`
+}
+
+// Run serves FastCGI until the process is ended.
+func (c *demoCommand) Run() error { return demo.Serve(c.Port, c.Number) }
+
+// guardCommand is the process that ends the backends' processes when spillway itself was killed.
+type guardCommand struct{}
+
+// Run reads what to guard from the standard input.
+func (guardCommand) Run() error {
+	supervisor.RunGuard(os.Stdin)
+	return nil
+}
+
+// guard is the command that starts the guard: this program in its other role.
+func guard() *exec.Cmd {
+	exe, err := os.Executable()
+	if err != nil {
+		exe = os.Args[0]
+	}
+	return exec.Command(exe, "guard") //nolint:noctx // it ends when its pipe does, not with a context
+}
+
+// complain prints an error for the operator: each problem of a configuration on a line of its own.
+func complain(w io.Writer, err error) {
+	var problems configs.Problems
+	if errors.As(err, &problems) {
+		for _, p := range problems {
+			_, _ = fmt.Fprintln(w, p)
+		}
+		return
+	}
+	_, _ = fmt.Fprintln(w, "spillway:", err)
+}

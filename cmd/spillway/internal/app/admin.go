@@ -1,0 +1,71 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// admin is the listener of /metrics and /status. It is for the operator, not for clients, so it is the standard library's
+// server: readable before fast.
+type admin struct {
+	socket net.Listener
+	server *http.Server
+}
+
+func newAdmin(a *App, socket net.Listener) *admin {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) { a.metrics.Handler().ServeHTTP(w, r) })
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeStatus(w, a.Status()) })
+	return &admin{
+		socket: socket,
+		server: &http.Server{
+			Handler: local(mux), ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
+		},
+	}
+}
+
+// serve answers until close.
+func (a *admin) serve() { _ = a.server.Serve(a.socket) }
+
+// close ends the listener, also before serve has begun, and what it is answering.
+func (a *admin) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	err := a.server.Shutdown(ctx)
+	if closing := a.socket.Close(); !errors.Is(closing, net.ErrClosed) {
+		err = errors.Join(err, closing)
+	}
+	return err
+}
+
+// local refuses requests that a foreign page could make a browser send: those whose Host is a name other than localhost
+// (DNS rebinding), and those that come from another origin.
+func local(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		_, notAddress := netip.ParseAddr(strings.Trim(host, "[]"))
+		if notAddress != nil && host != "localhost" || r.Header.Get("Origin") != "" {
+			http.Error(w, "ask by the address or as localhost", http.StatusForbidden)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func writeStatus(w http.ResponseWriter, status Status) {
+	w.Header().Set("Content-Type", "application/json")
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	_ = encoder.Encode(status)
+}

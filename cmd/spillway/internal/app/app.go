@@ -1,0 +1,173 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/exec"
+	"time"
+
+	"spillway/buffering"
+	"spillway/configs"
+	"spillway/proxy"
+	"spillway/proxy/metrics"
+	"spillway/upstream/supervisor"
+)
+
+// Options say what to run.
+type Options struct {
+	Config  *configs.Config  // required
+	Version string           // for SERVER_SOFTWARE and the announcements
+	Out     io.Writer        // gets what an operator at a terminal wants to read at the start; nil: nobody
+	Guard   func() *exec.Cmd // the command of the guard process, see supervisor.Guard; nil: none
+}
+
+// App is a running server.
+type App struct {
+	opts   Options
+	config *configs.Config
+
+	logs      *logs
+	log       *slog.Logger
+	arena     *buffering.Arena
+	spill     *buffering.SpillDir
+	metrics   *metrics.Metrics
+	listeners []*listener
+	backends  []*backend
+	guard     *supervisor.Guard
+	admin     *admin
+	current   *generation
+
+	started time.Time
+	failed  chan error // a listener ended by itself
+}
+
+// parts are what a generation is built with.
+type parts struct {
+	log       *slog.Logger
+	observers []func(*proxy.Exchange)
+	arena     *buffering.Arena
+	spill     *buffering.SpillDir
+	version   string
+}
+
+// Start starts everything in order and returns when all listeners serve and all processes were started; they get requests
+// as they become ready. On an error nothing is left running. ctx bounds the start only.
+func Start(ctx context.Context, opts Options) (*App, error) {
+	a := &App{opts: opts, config: opts.Config, started: time.Now(), failed: make(chan error, 1)}
+	if err := a.start(ctx); err != nil {
+		return nil, errors.Join(err, a.stop(0))
+	}
+	a.announce()
+	return a, nil
+}
+
+func (a *App) start(ctx context.Context) error {
+	steps := []func() error{
+		a.openLogs,
+		a.openStores,
+		a.bind,
+		a.build,
+		func() error { return a.startBackends(ctx) },
+		a.serve,
+	}
+	for _, step := range steps { // each in its order: see the package's comment
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	a.log.Log(ctx, levelNotice, "started", "version", a.opts.Version, "config", a.config.File)
+	return nil
+}
+
+// openStores makes the memory and disk budgets.
+func (a *App) openStores() (err error) {
+	a.arena = buffering.NewArena(int64(a.config.MemoryBudget))
+	a.spill, err = buffering.OpenSpillDir(a.config.TempPath, int64(a.config.TempBudget))
+	if err != nil {
+		return fmt.Errorf("temp_path: %w", err)
+	}
+	return nil
+}
+
+// build makes the generation of the configuration.
+func (a *App) build() error {
+	if err := a.prepareBackends(); err != nil {
+		return err
+	}
+	ports := map[string][]int{}
+	for _, b := range a.backends {
+		ports[b.config.Name] = b.ports
+	}
+	a.metrics = a.newMetrics()
+	var err error
+	a.current, err = newGeneration(a.config, ports, parts{
+		log: a.log, arena: a.arena, spill: a.spill, version: a.opts.Version,
+		observers: a.observers(),
+	})
+	if err != nil {
+		return err
+	}
+	for _, l := range a.listeners {
+		l.front.Store(a.current.fronts[l.address])
+	}
+	a.expectUpstreams()
+	return nil
+}
+
+// Failed delivers the error of a listener that ended although nobody stopped it.
+func (a *App) Failed() <-chan error { return a.failed }
+
+// Stop stops accepting, lets running exchanges end for at most shutdown_timeout, and ends the processes.
+func (a *App) Stop() error {
+	a.log.Log(context.Background(), levelNotice, "gracefully shutting down")
+	return a.stop(time.Duration(a.config.ShutdownTimeout))
+}
+
+// stop undoes start, as far as it came: the listeners, the processes, the logs.
+func (a *App) stop(patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	err := a.closeListeners(ctx)
+	a.stopBackends()
+	if a.admin != nil {
+		err = errors.Join(err, a.admin.close())
+	}
+	if a.current != nil {
+		for _, g := range a.current.groups {
+			g.peers.Close()
+		}
+	}
+	if a.log != nil {
+		a.log.Log(context.Background(), levelNotice, "exit")
+	}
+	if a.logs != nil {
+		err = errors.Join(err, a.logs.close())
+	}
+	return err
+}
+
+// announce tells the operator at the terminal what runs and where to look.
+func (a *App) announce() {
+	if a.opts.Out == nil {
+		return
+	}
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(a.opts.Out, format+"\n", args...) }
+	say("spillway %s runs with the %s.", a.opts.Version, a.config.File)
+	for _, b := range a.backends {
+		say("  %d processes of %s on ports %s", len(b.ports), b.config.Name, portList(b.ports))
+	}
+	for _, l := range a.listeners {
+		say("  serving   %s", browsable(l.address))
+	}
+	if a.admin != nil {
+		say("  status    %s/status   metrics %s/metrics", browsable(a.config.Admin.Address), browsable(a.config.Admin.Address))
+	}
+	say("  error log %s", a.config.ErrorLog.Path)
+	if a.config.AccessLog.Path != "" {
+		say("  requests  %s", a.config.AccessLog.Path)
+	}
+	say("Ctrl+C stops it: requests that run are finished first.")
+}

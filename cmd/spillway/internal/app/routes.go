@@ -1,0 +1,156 @@
+package app
+
+import (
+	"fmt"
+	"time"
+
+	"spillway/buffering"
+	"spillway/configs"
+	"spillway/proxy"
+	"spillway/proxy/relay"
+	"spillway/proxy/routing"
+	"spillway/upstream"
+	"spillway/upstream/cgi"
+	"spillway/upstream/fastcgi"
+	"spillway/upstream/http1"
+)
+
+// newTables makes the routing table of each listen address.
+func (g *generation) newTables(parts parts) (map[string]*routing.Table[*proxy.Route], error) {
+	routes := map[*configs.Server][]*proxy.Route{}
+	for _, server := range g.config.Servers {
+		made, err := g.newRoutes(server, parts)
+		if err != nil {
+			return nil, err
+		}
+		routes[server] = made
+	}
+	tables := map[string]*routing.Table[*proxy.Route]{}
+	for _, l := range g.config.Listeners() {
+		var builder routing.Builder[*proxy.Route]
+		for _, server := range l.Servers {
+			isDefault := routing.DefaultServer(server == l.Default)
+			if err := addServer(&builder, server, isDefault, routes[server]); err != nil {
+				return nil, fmt.Errorf("listen %s: %w", l.Address, err)
+			}
+		}
+		tables[l.Address] = builder.Build()
+	}
+	return tables, nil
+}
+
+func addServer(
+	b *routing.Builder[*proxy.Route], server *configs.Server, isDefault routing.DefaultServer, routes []*proxy.Route,
+) error {
+	locations, err := b.Server(server.Names, isDefault)
+	if err != nil {
+		return err
+	}
+	for i, l := range server.Locations {
+		if err := locations.Location(routing.Pattern{Path: l.Path, Exact: l.Exact}, routes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newRoutes makes the routes of a server, one for each of its locations.
+func (g *generation) newRoutes(server *configs.Server, parts parts) ([]*proxy.Route, error) {
+	site := &proxy.Site{}
+	if len(server.Names) > 0 {
+		site.Name = server.Names[0]
+	}
+	var routes []*proxy.Route
+	for i := range server.Locations {
+		l := &server.Locations[i]
+		handler, err := g.newRelay(l, parts)
+		if err != nil {
+			return nil, fmt.Errorf("location %s: %w", l.Path, err)
+		}
+		routes = append(routes, &proxy.Route{
+			Site: site, Path: l.Path, Handler: handler, MaxBody: int64(l.Settings.Request.MaxSize),
+		})
+	}
+	return routes, nil
+}
+
+// newRelay makes the handler of a location that passes to an upstream.
+func (g *generation) newRelay(l *configs.Location, parts parts) (*relay.Handler, error) {
+	group, s := g.group(l.Pass), &l.Settings
+	protocol, err := newProtocol(group.config, s.Script, parts.version)
+	if err != nil {
+		return nil, err
+	}
+	setHeader, err := newSettings(s.SetHeader)
+	if err != nil {
+		return nil, fmt.Errorf("set_header: %w", err)
+	}
+	params, err := newSettings(s.Script.Params)
+	if err != nil {
+		return nil, fmt.Errorf("params: %w", err)
+	}
+	return relay.New(relay.Options{
+		Group: group.peers, Picker: group.picker, Arena: parts.arena, Spill: parts.spill, Protocol: protocol,
+		Limits: newLimits(&s.Buffering), Unbuffer: !s.Buffering.On,
+		Timeouts: upstream.Timeouts{
+			Connect: time.Duration(s.ConnectTimeout), Send: time.Duration(s.SendTimeout), Read: time.Duration(s.ReadTimeout),
+		},
+		Retry:     newRetryPolicy(&s.Retry),
+		SetHeader: setHeader, Params: params,
+		BodyMemory: int(s.Request.BufferSize), BodyLimit: int64(s.Request.MaxSize),
+		StreamBody: !s.Request.Buffering, Finish: s.IgnoreClientAbort,
+		KnowLength: group.config.Protocol != configs.HTTP,
+	})
+}
+
+// newProtocol makes the wire language of an upstream, with the script settings of a location.
+func newProtocol(u *configs.Upstream, script configs.Script, version string) (upstream.Protocol, error) {
+	keepAlive := u.Keepalive > 0
+	if u.Protocol == configs.HTTP {
+		return http1.New(http1.Options{KeepAlive: keepAlive}), nil
+	}
+	params := cgi.Params{Root: script.Root, Index: script.Index, Software: "spillway/" + version}
+	if script.SplitPathInfo != "" {
+		split, err := cgi.ParseSplit(script.SplitPathInfo)
+		if err != nil {
+			return nil, err
+		}
+		params.Split = split
+	}
+	return fastcgi.New(fastcgi.Options{Params: params, KeepConn: keepAlive}), nil
+}
+
+func newSettings(fields []configs.Field) ([]relay.Setting, error) {
+	var settings []relay.Setting
+	for _, f := range fields {
+		value, err := proxy.CompileTemplate(f.Value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name, err)
+		}
+		settings = append(settings, relay.Setting{Name: f.Name, Value: value})
+	}
+	return settings, nil
+}
+
+func newLimits(b *configs.Buffering) buffering.Limits {
+	return buffering.Limits{
+		BufferSize: int(b.BufferSize), Buffers: b.Buffers.Number, BufferBytes: int(b.Buffers.Size),
+		BusySize: int64(b.BusyBuffersSize), MaxTempFile: int64(b.MaxTempFileSize), TempFileWrite: int64(b.TempFileWriteSize),
+	}
+}
+
+// conditions are nginx's words of next_upstream; configs has checked that there are no others, and "off" is none.
+var conditions = map[string]relay.Condition{
+	"error": relay.OnError, "timeout": relay.OnTimeout, "invalid_header": relay.OnInvalidHeader,
+	"http_500": relay.OnHTTP500, "http_502": relay.OnHTTP502, "http_503": relay.OnHTTP503, "http_504": relay.OnHTTP504,
+	"http_403": relay.OnHTTP403, "http_404": relay.OnHTTP404, "http_429": relay.OnHTTP429,
+	"non_idempotent": relay.NonIdempotent,
+}
+
+func newRetryPolicy(r *configs.Retry) relay.RetryPolicy {
+	policy := relay.RetryPolicy{Tries: r.Tries, Timeout: time.Duration(r.Timeout)}
+	for _, word := range r.On {
+		policy.On |= conditions[word]
+	}
+	return policy
+}
