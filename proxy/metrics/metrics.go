@@ -1,0 +1,140 @@
+package metrics
+
+import (
+	"maps"
+	"net/http"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"spillway/proxy"
+)
+
+// Options are the parts of Metrics.
+type Options struct {
+	Nginx func() Nginx // the numbers of nginx's stub_status; nil: they are not shown
+}
+
+// Nginx are the numbers of nginx's stub_status, which nginx-prometheus-exporter shows.
+type Nginx struct {
+	Accepted, Handled, Requests       uint64 // since the start: connections, connections, requests
+	Active, Reading, Writing, Waiting int64  // connections now
+}
+
+// Metrics counts exchanges. Its methods may be called from any goroutine.
+type Metrics struct {
+	registry *prometheus.Registry
+	given    givenSet
+	nginx    func() Nginx
+
+	upstreams atomic.Pointer[map[string]*upstream] // immutable; replaced under mu
+
+	mu sync.Mutex // held while upstreams or the peers of one are replaced
+}
+
+// New returns Metrics with a registry of its own, in which the collectors of the Go runtime and of the process are too.
+func New(opts Options) *Metrics {
+	m := &Metrics{registry: prometheus.NewRegistry(), nginx: opts.Nginx}
+	m.upstreams.Store(&map[string]*upstream{})
+	m.Expect("")
+	m.registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), (*exchangeCollector)(m), &m.given)
+	if opts.Nginx != nil {
+		m.registry.MustRegister(nginxCollector(opts.Nginx))
+	}
+	return m
+}
+
+// Handler answers with the text of all metrics.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+}
+
+// Expect makes the counters of an upstream and of its peers, so that they are shown from the start. Without it they are
+// made when an exchange first meets them.
+func (m *Metrics) Expect(name string, peers ...string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	old := *m.upstreams.Load()
+	u := old[name]
+	if u == nil {
+		if len(old) >= maxSeries {
+			return
+		}
+		u = newUpstream(name)
+		next := maps.Clone(old)
+		next[name] = u
+		m.upstreams.Store(&next)
+	}
+	for _, address := range peers {
+		u.add(address)
+	}
+}
+
+// Observe counts a finished exchange; it is an observer of proxy.Options.
+func (m *Metrics) Observe(ex *proxy.Exchange) {
+	u := m.upstream(ex.Upstream)
+	u.codes.add(ex.Status())
+	u.request.Observe(ex.End.Sub(ex.Start).Seconds())
+	u.sentBytes.Add(uint64(max(0, ex.BytesSent)))
+	u.requestBytes.Add(uint64(max(0, int64(ex.HeadBytes)+ex.RequestBytes)))
+	if ex.Cause != proxy.NoCause {
+		u.causes[causeIndex(ex.Cause)].add(ex.Status())
+	}
+	if ex.Truncated {
+		u.truncated.Add(1)
+	}
+	if ex.Spilled > 0 {
+		u.spills.Add(1)
+		u.spilledBytes.Add(uint64(ex.Spilled))
+	}
+	m.observeAttempts(u, ex)
+}
+
+func (m *Metrics) observeAttempts(u *upstream, ex *proxy.Exchange) {
+	tried := 0
+	for i := range ex.Attempts {
+		a := &ex.Attempts[i]
+		if a.Peer == ex.Upstream {
+			continue // No peer was usable: the cause says so.
+		}
+		tried++
+		if p := m.peer(u, a.Peer); p != nil {
+			p.codes.add(a.Status)
+		}
+		if a.Connect >= 0 {
+			u.connect.Observe(a.Connect.Seconds())
+		}
+		if a.Head >= 0 {
+			u.head.Observe(a.Head.Seconds())
+		}
+	}
+	if tried > 1 {
+		u.retries.Add(uint64(tried - 1))
+	}
+}
+
+// upstream returns the counters of a name. Beyond maxSeries, which no configuration reaches, it is those without a name.
+func (m *Metrics) upstream(name string) *upstream {
+	if u := (*m.upstreams.Load())[name]; u != nil {
+		return u
+	}
+	m.Expect(name)
+	all := *m.upstreams.Load()
+	if u := all[name]; u != nil {
+		return u
+	}
+	return all[""]
+}
+
+// peer returns the counters of an address, nil beyond maxSeries.
+func (m *Metrics) peer(u *upstream, address string) *peer {
+	if p := u.find(address); p != nil {
+		return p
+	}
+	m.Expect(u.name, address)
+	return u.find(address)
+}
