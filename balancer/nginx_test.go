@@ -22,6 +22,19 @@ type rival struct {
 	backup  bool
 	down    bool
 	refuses bool // nobody listens at its address
+	fails   int  // max_fails; 0 is nginx's default, 1
+}
+
+// maxFails is what both are told; a negative number in the table switches the accounting off.
+func (r rival) maxFails() int {
+	switch {
+	case r.fails < 0:
+		return 0
+	case r.fails == 0:
+		return 1
+	default:
+		return r.fails
+	}
 }
 
 // TestRoundRobin_SequenceOfNginx runs Debian's nginx and a RoundRobin with the same peers, and compares which peers each
@@ -41,6 +54,8 @@ func TestRoundRobin_SequenceOfNginx(t *testing.T) {
 		"a peer is down":         {{}, {down: true}, {}, {weight: 3}},
 		"a peer refuses":         {{weight: 2}, {refuses: true, weight: 2}, {}, {}},
 		"backup when all refuse": {{refuses: true}, {refuses: true}, {backup: true}, {backup: true, weight: 2}},
+		"a heavy peer refuses":   {{refuses: true, weight: 9, fails: 3}, {weight: 2}, {weight: 3}},
+		"refusals do not count":  {{refuses: true, weight: 3, fails: -1}, {weight: 2}, {}},
 		"two refuse of four":     {{refuses: true, weight: 3}, {}, {refuses: true}, {weight: 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -79,7 +94,7 @@ func askNginx(t *testing.T, program string, rivals []rival, addresses []string, 
 	dir := t.TempDir()
 	var servers strings.Builder
 	for i, r := range rivals {
-		fmt.Fprintf(&servers, "server %s weight=%d", addresses[i], max(r.weight, 1))
+		fmt.Fprintf(&servers, "server %s weight=%d max_fails=%d", addresses[i], max(r.weight, 1), r.maxFails())
 		if r.backup {
 			servers.WriteString(" backup")
 		}
@@ -149,7 +164,7 @@ func askPicker(t *testing.T, rivals []rival, addresses []string, requests int) [
 	for i, r := range rivals {
 		opts.Peers = append(opts.Peers, upstream.PeerOptions{
 			Address: addresses[i], Weight: r.weight, Backup: r.backup, Down: r.down,
-			MaxFails: 1, FailTimeout: 10 * time.Second,
+			MaxFails: r.maxFails(), FailTimeout: 10 * time.Second,
 		})
 	}
 	g, err := upstream.NewGroup(opts)
