@@ -3,18 +3,19 @@ package cgi
 import (
 	"bytes"
 	"errors"
+	"net/http"
 	"strconv"
 
 	"spillway/upstream"
 )
 
 // Reasons why a request does not go to a peer. They come as the Err of an *upstream.Error of the kind Canceled, because
-// the peer has no part in them.
+// the peer has no part in them; its Status is the answer.
 var (
-	// ErrUnsafeScript says that a file system may take the script's name for another one; the answer is 404.
+	// ErrUnsafeScript says that a file system may take the script's name for another one: 404.
 	ErrUnsafeScript = errors.New("unsafe script name")
 	// ErrBodyLength says that the length of the request's body is not known. CGI wants it in CONTENT_LENGTH, so the
-	// caller holds such a body before it asks a peer.
+	// caller holds such a body before it asks a peer: 411.
 	ErrBodyLength = errors.New("body of unknown length")
 )
 
@@ -34,7 +35,7 @@ func (p *Params) Fill(v *Vars, req *upstream.Request) error {
 		length = int64(len(req.Bytes))
 	}
 	if length < 0 {
-		return refuse(ErrBodyLength)
+		return refuse(http.StatusLengthRequired, ErrBodyLength)
 	}
 	v.reset(req)
 	defer v.release()
@@ -53,8 +54,10 @@ func (p *Params) Fill(v *Vars, req *upstream.Request) error {
 }
 
 // refuse is the error for a request that is not sent.
-func refuse(why error) error {
-	return &upstream.Error{Phase: upstream.Sending, Kind: upstream.Canceled, Text: "request refused", Err: why}
+func refuse(status int, why error) error {
+	return &upstream.Error{
+		Phase: upstream.Sending, Kind: upstream.Canceled, Text: "request refused", Err: why, Status: status,
+	}
 }
 
 // addLength adds CONTENT_LENGTH: empty without a body, unless the client itself declared a length of 0 (as nginx).
@@ -114,7 +117,7 @@ func (p *Params) addPaths(v *Vars, req *upstream.Request) error {
 		index = p.Index
 	}
 	if scripts && !safeScript(name) {
-		return refuse(ErrUnsafeScript)
+		return refuse(http.StatusNotFound, ErrUnsafeScript)
 	}
 	v.addJoined("SCRIPT_NAME", "", name, index)
 	if len(info) > 0 {

@@ -15,10 +15,12 @@ import (
 //  2. Read: the same into the caller's memory, for what is left of the body
 //  3. conclude: what the end of the records, or of the connection, means
 type answer struct {
-	conn     *upstream.Conn
-	resp     *upstream.Response
-	keepConn bool
-	sent     bool // the request was sent to its end
+	protocol *Protocol
+	request  *request // what is not sent yet, nil when all is
+	sent     bool     // the request was sent to its end
+
+	conn *upstream.Conn
+	resp *upstream.Response
 
 	records records
 	head    cgi.Head
@@ -27,15 +29,57 @@ type answer struct {
 	done    error // what Read returns from now on; nil: go on
 }
 
-func (a *answer) begin(c *upstream.Conn, resp *upstream.Response, keepConn bool) {
-	a.conn, a.resp, a.keepConn = c, resp, keepConn
+func (a *answer) begin(c *upstream.Conn, resp *upstream.Response) {
+	a.conn, a.resp = c, resp
 	a.records.reset()
 	a.head = cgi.Head{}
 	a.done = nil
 }
 
 // release drops what is borrowed.
-func (a *answer) release() { a.conn, a.resp = nil, nil }
+func (a *answer) release() {
+	a.conn, a.resp = nil, nil
+	a.dropRequest()
+}
+
+// dropRequest gives the request's memory back, whether all of it was sent or not.
+func (a *answer) dropRequest() {
+	if a.request != nil {
+		a.protocol.put(a.request)
+		a.request = nil
+	}
+}
+
+// answered returns the error of a write, or nil when the peer has sent something that may explain it: one that waits for
+// its output to be taken, or has made up its mind, reads no further.
+func answered(c *upstream.Conn, err error) error {
+	if own, ok := errors.AsType[*upstream.Error](err); ok && own.Kind == upstream.TimedOut && c.Readable() {
+		return nil
+	}
+	return err
+}
+
+// feed sends what is left of the request's body, as long as the peer has nothing to say. A peer that has closed may have
+// answered before: that is for the next read to find out.
+func (a *answer) feed() error {
+	for a.request != nil && !a.conn.Readable() {
+		phase := a.conn.Phase
+		a.conn.Phase = upstream.Sending
+		done, err := a.request.next(a.conn)
+		a.conn.Phase = phase
+		if done || err != nil {
+			a.sent = err == nil
+			a.dropRequest()
+		}
+		if own, ok := errors.AsType[*upstream.Error](err); ok && own.Kind == upstream.Failed {
+			return nil
+		}
+		if err := answered(a.conn, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // readHead reads until the head is complete.
 func (a *answer) readHead() error {
@@ -43,6 +87,9 @@ func (a *answer) readHead() error {
 	for have := 0; ; {
 		if have == len(resp.Buf) {
 			return upstream.TooBigHeader()
+		}
+		if err := a.feed(); err != nil {
+			return a.lostHead(err)
 		}
 		n, err := a.conn.Read(resp.Buf[have:])
 		if err != nil {
@@ -150,7 +197,10 @@ func (a *answer) Read(p []byte) (int, error) {
 		return 0, a.done
 	}
 	for {
-		n, err := a.receive(p)
+		n, err := 0, a.feed()
+		if err == nil {
+			n, err = a.receive(p)
+		}
 		n = a.deliver(n)
 		if err != nil || a.records.ended {
 			a.done = a.conclude(err)
@@ -173,11 +223,11 @@ func (a *answer) conclude(err error) error {
 	served := err == nil && a.records.protocolStatus() == 0
 	switch {
 	case a.left == 0 || a.left < 0 && served:
-		a.resp.Reusable = served && a.keepConn && a.sent && !a.records.extra && !a.resp.Excess
+		a.resp.Reusable = served && a.protocol.keepConn && a.sent && !a.records.extra && !a.resp.Excess
 		return io.EOF
 	case err != nil && !errors.Is(err, io.EOF):
-		if own := (*upstream.Error)(nil); errors.As(err, &own) {
-			own.Phase = upstream.ReadingBody
+		if own, ok := errors.AsType[*upstream.Error](err); ok && own.Phase == upstream.ReadingHead {
+			own.Phase = upstream.ReadingBody // that of a bad record
 		}
 		return err
 	case (err == nil) == a.records.stdoutClosed: // too little output before its own end, or the connection ended in it

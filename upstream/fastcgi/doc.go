@@ -3,6 +3,9 @@
 // Send builds the request with everything that fits in one buffer and one write; a larger body follows in records of its
 // own. PARAMS records end between two variables wherever they can, because PHP reads each record by itself.
 //
+// An application may answer before it has the whole body. Send stops as soon as there is something to read; Receive and
+// Response.Body send the rest whenever the peer has nothing to say, so neither side waits for the other.
+//
 // Receive and Response.Body read straight into the memory of their caller and take the records out in place. Only what the
 // peer wrote to its standard output remains: framing, padding and standard error do not count against nginx's buffer_size,
 // so a noisy script does not make its own head too big. The end of a response is END_REQUEST, or a connection that ends

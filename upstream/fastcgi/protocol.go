@@ -28,33 +28,44 @@ func New(opts Options) *Protocol {
 }
 
 // Send writes the request. When it cannot become CGI variables, the error's Err is cgi.ErrUnsafeScript or
-// cgi.ErrBodyLength, and nothing was sent.
+// cgi.ErrBodyLength, and nothing was sent. When the peer answers before it has the whole body, Receive and reads of the
+// response's Body send the rest.
 func (p *Protocol) Send(c *upstream.Conn, req *upstream.Request) error {
 	c.Phase = upstream.Sending
 	a := answerOf(c)
-	a.sent = false
+	a.protocol = p
+	a.dropRequest()
 	r, _ := p.requests.Get().(*request)
 	if r == nil {
 		r = &request{buf: make([]byte, 0, requestSize)}
 	}
-	err := r.send(p, c, req)
-	a.sent = err == nil
-	if cap(r.buf) <= 4*requestSize { // one request with huge fields is not to hold their memory
-		p.requests.Put(r)
+	a.request, a.sent = r, false
+	done, err := r.send(p, c, req)
+	if done || err != nil {
+		a.sent = err == nil
+		a.dropRequest()
 	}
-	return err
+	return answered(c, err)
 }
 
 // Receive reads the head of the response and what of its body came with it.
 func (p *Protocol) Receive(c *upstream.Conn, resp *upstream.Response) error {
 	c.Phase = upstream.ReadingHead
 	a := answerOf(c)
-	a.begin(c, resp, p.keepConn)
+	a.begin(c, resp)
 	err := a.readHead()
 	if err != nil || resp.Complete {
 		a.release()
 	}
 	return err
+}
+
+// put keeps a request's memory for another one, unless it is that of a request with huge fields.
+func (p *Protocol) put(r *request) {
+	r.drop()
+	if cap(r.buf) <= 4*requestSize {
+		p.requests.Put(r)
+	}
 }
 
 // answerOf returns the state of a connection, which lives as long as the connection's memory.

@@ -17,6 +17,10 @@ import (
 //     a small body in memory is copied behind the head, so that all leaves in one write;
 //     a larger one is written from where it lies, a few records at a time;
 //     any other is read into buf, record by record
+//
+// Between two pieces of a body the peer is listened to. An application that answers before it has read everything may close
+// at once, which can destroy the answer on its way, or may want its output taken before it reads on: so the rest of the
+// body waits in the answer, which sends it whenever the peer has nothing to say (answer.feed).
 
 const (
 	requestSize = 32 << 10 // of the buffer: the head of nearly any request, and one read of a body
@@ -33,30 +37,52 @@ type request struct {
 	buf    []byte
 	params int // where the open PARAMS record begins in buf
 
-	headers [batch][headerSize]byte // of the records of a batch, in memory that does not move
+	body   []byte    // what is left of a body in memory, or
+	reader io.Reader // a body that is read,
+	left   int64     // the bytes that are left of it
+	idle   int       // and how often in a row it had nothing
+
+	headers [batch + 1][headerSize]byte // of the records of a batch, in memory that does not move
 	list    [2*batch + 2][]byte
 	pieces  net.Buffers // part of list
 }
 
-func (r *request) send(p *Protocol, c *upstream.Conn, req *upstream.Request) error {
+// send returns whether the request was sent to its end; otherwise next goes on.
+func (r *request) send(p *Protocol, c *upstream.Conn, req *upstream.Request) (done bool, err error) {
 	if err := p.params.Fill(&r.vars, req); err != nil {
-		return err
+		return false, err
 	}
 	r.head(p.keepConn)
 	switch {
 	case len(req.Bytes) == 0 && req.BodyLength > 0:
-		return r.sendReader(c, req)
+		r.reader, r.left = req.Body, req.BodyLength
 	case len(req.Bytes) > copyLimit:
-		return r.sendLarge(c, req.Bytes)
+		r.body = req.Bytes
 	default:
 		if len(req.Bytes) > 0 {
 			r.header(typeStdin, len(req.Bytes))
 			r.buf = append(r.buf, req.Bytes...)
 		}
 		r.header(typeStdin, 0)
-		return r.flush(c)
+		return true, r.flush(c)
+	}
+	for {
+		if done, err = r.next(c); done || err != nil || c.Readable() {
+			return done, err
+		}
 	}
 }
+
+// next sends the next piece of the body.
+func (r *request) next(c *upstream.Conn) (done bool, err error) {
+	if r.reader != nil {
+		return r.nextRead(c)
+	}
+	return r.nextBatch(c)
+}
+
+// drop forgets what is borrowed.
+func (r *request) drop() { r.body, r.reader, r.left, r.idle = nil, nil, 0, 0 }
 
 // head fills buf up to the end of the variables.
 func (r *request) head(keepConn bool) {
@@ -146,63 +172,56 @@ func (r *request) flush(c *upstream.Conn) error {
 	return err
 }
 
-// sendLarge writes the head and a body in memory without copying the body.
-func (r *request) sendLarge(c *upstream.Conn, body []byte) error {
+// nextBatch writes a few records of a body in memory without copying them; the first time, the head is before them.
+func (r *request) nextBatch(c *upstream.Conn) (done bool, err error) {
 	r.pieces = append(r.list[:0], r.buf)
-	for i := 0; len(body) > 0; i++ {
-		if i == batch {
-			if _, err := c.WriteBuffers(&r.pieces); err != nil {
-				return err
-			}
-			r.pieces, i = r.list[:0], 0
-		}
-		n := min(len(body), bodyRecord)
+	for i := 0; i < batch && len(r.body) > 0; i++ {
+		n := min(len(r.body), bodyRecord)
 		r.headers[i] = [headerSize]byte{version, typeStdin, 0, requestID, byte(n >> 8), byte(n)}
-		r.pieces = append(r.pieces, r.headers[i][:], body[:n])
-		body = body[n:]
+		r.pieces = append(r.pieces, r.headers[i][:], r.body[:n])
+		r.body = r.body[n:]
 	}
-	end := [headerSize]byte{version, typeStdin, 0, requestID}
-	r.pieces = append(r.pieces, end[:])
-	_, err := c.WriteBuffers(&r.pieces)
+	if done = len(r.body) == 0; done {
+		r.headers[batch] = [headerSize]byte{version, typeStdin, 0, requestID}
+		r.pieces = append(r.pieces, r.headers[batch][:])
+	}
+	_, err = c.WriteBuffers(&r.pieces)
 	clear(r.list[:]) // the body is borrowed
-	return err
+	r.buf = r.buf[:0]
+	return done, err
 }
 
-// sendReader writes the head and a body that is read piece by piece. A body that ends before its length is not ended by an
-// empty record: the application must not take it for a whole one.
-func (r *request) sendReader(c *upstream.Conn, req *upstream.Request) error {
-	left := req.BodyLength
-	for idle := 0; left > 0; {
-		if cap(r.buf)-len(r.buf) < headerSize+minRead {
-			if err := r.flush(c); err != nil {
-				return err
-			}
-		}
-		start := len(r.buf) + headerSize
-		room := min(cap(r.buf)-start, bodyRecord)
-		n, err := req.Body.Read(r.buf[start : start+int(min(int64(room), left))])
-		left -= int64(n)
-		switch {
-		case n > 0:
-			r.header(typeStdin, n)
-			r.buf = r.buf[:start+n]
-			idle = 0
-		case err == nil:
-			if idle++; idle == maxIdle {
-				err = io.ErrNoProgress
-			}
-		}
-		if err != nil && left > 0 {
-			return bodyError(err)
-		}
-		if left > 0 && n > 0 {
-			if err := r.flush(c); err != nil {
-				return err
-			}
+// nextRead reads a record of the body behind what is in buf and writes both. A body that ends before its length is not
+// ended by an empty record: the application must not take it for a whole one.
+func (r *request) nextRead(c *upstream.Conn) (done bool, err error) {
+	if cap(r.buf)-len(r.buf) < 2*headerSize+minRead {
+		if err := r.flush(c); err != nil {
+			return false, err
 		}
 	}
-	r.header(typeStdin, 0)
-	return r.flush(c)
+	start := len(r.buf) + headerSize
+	room := min(int64(cap(r.buf)-start-headerSize), bodyRecord, r.left)
+	n, err := r.reader.Read(r.buf[start : start+int(room)])
+	r.left -= int64(n)
+	switch {
+	case n > 0:
+		r.header(typeStdin, n)
+		r.buf = r.buf[:start+n]
+		r.idle = 0
+	case err == nil:
+		if r.idle++; r.idle == maxIdle {
+			err = io.ErrNoProgress
+		}
+	}
+	if err != nil && r.left > 0 {
+		return false, bodyError(err)
+	}
+	if done = r.left == 0; done {
+		r.header(typeStdin, 0)
+	} else if n == 0 {
+		return false, nil
+	}
+	return done, r.flush(c)
 }
 
 // maxIdle is how often a body may deliver nothing in a row, as in package bufio.
@@ -210,7 +229,7 @@ const maxIdle = 100
 
 // bodyError is the error for a body that could not be read to its end; the peer has no part in it.
 func bodyError(err error) error {
-	if own := (*upstream.Error)(nil); errors.As(err, &own) {
+	if own, ok := errors.AsType[*upstream.Error](err); ok {
 		return own
 	}
 	if errors.Is(err, io.EOF) {

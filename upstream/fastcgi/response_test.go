@@ -294,3 +294,51 @@ func TestProtocol_BrokenRequestIsNotReusable(t *testing.T) {
 		t.Errorf("got %v, reusable %v", err, resp.Reusable)
 	}
 }
+
+// An application that writes while it reads, more in each direction than the kernel holds.
+func TestProtocol_Duplex(t *testing.T) {
+	const size = 24 << 20
+	address := serve(t, func(conn net.Conn, r *bufio.Reader) {
+		_, _ = io.WriteString(conn, stderr("begin")+stdout(ok))
+		header := make([]byte, 8)
+		for {
+			if _, err := io.ReadFull(r, header); err != nil {
+				return
+			}
+			content := make([]byte, int(header[4])<<8|int(header[5]))
+			if _, err := io.ReadFull(r, content); err != nil {
+				return
+			}
+			if header[1] != 5 {
+				continue
+			}
+			if len(content) == 0 {
+				break
+			}
+			if _, err := io.WriteString(conn, stdout(string(content))); err != nil {
+				return
+			}
+		}
+		_, _ = io.WriteString(conn, end())
+		_, _ = io.Copy(io.Discard, r)
+	})
+	body := strings.Repeat("0123456789abcdef", size/16)
+	streamed := post(body)
+	streamed.Bytes, streamed.Body = nil, strings.NewReader(body)
+	for name, req := range map[string]*upstream.Request{"memory": post(body), "reader": streamed} {
+		p := fastcgi.New(fastcgi.Options{KeepConn: true})
+		conn := lease(t, p, address)
+		if err := p.Send(conn, req); err != nil {
+			t.Fatal(err)
+		}
+		resp := newResponse(4096, nil)
+		if err := p.Receive(conn, resp); err != nil {
+			t.Fatal(err)
+		}
+		got, err := readBody(resp)
+		if err != nil || got != body || !resp.Reusable {
+			t.Errorf("%s: got %d bytes, error %v, reusable %v", name, len(got), err, resp.Reusable)
+		}
+		conn.Release(upstream.Spent)
+	}
+}
