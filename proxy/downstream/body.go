@@ -61,7 +61,7 @@ func (c *conn) readBody(p []byte) (int, error) {
 		if c.at == atBody {
 			c.left -= int64(n)
 		} else {
-			used := 0
+			var used int
 			kept, used, c.failed = c.chunks.filter(p[:n])
 			if c.failed == nil {
 				c.giveBack(p[used:n])

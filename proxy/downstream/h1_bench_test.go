@@ -15,7 +15,7 @@ func BenchmarkListener(b *testing.B) {
 		if _, err := c.Write(request); err != nil {
 			b.Fatal(err)
 		}
-		if _, err := c.Conn.Read(buf); err != nil {
+		if _, err := c.Read(buf); err != nil {
 			b.Fatal(err)
 		}
 	}

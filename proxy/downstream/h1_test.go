@@ -38,7 +38,7 @@ func TestListener_ExchangeDoesNotAllocate(t *testing.T) {
 		if _, err := c.Write(request); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Conn.Read(buf); err != nil {
+		if _, err := c.Read(buf); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -123,47 +123,79 @@ func TestListener_ResponsesByteForByte(t *testing.T) {
 		want          string
 	}{
 		{"bytes", get, hello, "HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n"},
-		{"known length", get, streamed(5, &content{pieces: []string{"he", "llo"}}),
-			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"},
-		{"chunks", get, streamed(-1, &content{pieces: []string{"he", "", "llo, this is longer"}}),
+		{
+			"known length", get, streamed(5, &content{pieces: []string{"he", "llo"}}),
+			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+		},
+		{
+			"chunks", get, streamed(-1, &content{pieces: []string{"he", "", "llo, this is longer"}}),
 			"HTTP/1.1 200 OK\r\nServer: spillway\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" +
-				"2\r\nhe\r\n13\r\nllo, this is longer\r\n0\r\n\r\n"},
-		{"large chunk", get, streamed(-1, &content{pieces: []string{big}}),
+				"2\r\nhe\r\n13\r\nllo, this is longer\r\n0\r\n\r\n",
+		},
+		{
+			"large chunk", get, streamed(-1, &content{pieces: []string{big}}),
 			"HTTP/1.1 200 OK\r\nServer: spillway\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" +
-				"10000\r\n" + big + "\r\n0\r\n\r\n"},
-		{"large body", get, streamed(1<<16, &content{pieces: []string{big}}),
-			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 65536\r\nConnection: close\r\n\r\n" + big},
-		{"no content in chunks", get, streamed(-1, &content{}),
-			"HTTP/1.1 200 OK\r\nServer: spillway\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n"},
-		{"no content", get, streamed(0, &content{}),
-			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"},
-		{"A24 unknown length on 1.0", get10, streamed(-1, &content{pieces: []string{"he", "llo"}}),
-			"HTTP/1.1 200 OK\r\nServer: spillway\r\nConnection: close\r\n\r\nhello"},
-		{"unknown length on 1.0 keep-alive", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+				"10000\r\n" + big + "\r\n0\r\n\r\n",
+		},
+		{
+			"large body", get, streamed(1<<16, &content{pieces: []string{big}}),
+			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 65536\r\nConnection: close\r\n\r\n" + big,
+		},
+		{
+			"no content in chunks", get, streamed(-1, &content{}),
+			"HTTP/1.1 200 OK\r\nServer: spillway\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n",
+		},
+		{
+			"no content", get, streamed(0, &content{}),
+			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		},
+		{
+			"A24 unknown length on 1.0", get10, streamed(-1, &content{pieces: []string{"he", "llo"}}),
+			"HTTP/1.1 200 OK\r\nServer: spillway\r\nConnection: close\r\n\r\nhello",
+		},
+		{
+			"unknown length on 1.0 keep-alive", "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
 			streamed(-1, &content{pieces: []string{"hello"}}),
-			"HTTP/1.1 200 OK\r\nServer: spillway\r\nConnection: close\r\n\r\nhello"},
-		{"HEAD of known length", strings.Replace(get, "GET", "HEAD", 1), streamed(5, &content{pieces: []string{"hello"}}),
-			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 5\r\nConnection: close\r\n\r\n"},
-		{"HEAD of unknown length", strings.Replace(get, "GET", "HEAD", 1), streamed(-1, &content{pieces: []string{"hello"}}),
-			"HTTP/1.1 200 OK\r\nServer: spillway\r\nConnection: close\r\n\r\n"},
-		{"HEAD of bytes", strings.Replace(get, "GET", "HEAD", 1), hello,
-			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 6\r\nConnection: close\r\n\r\n"},
-		{"204", get, func(ex *proxy.Exchange) error { ex.Response.SetStatusCode(204); return nil },
-			"HTTP/1.1 204 No Content\r\nServer: spillway\r\nConnection: close\r\n\r\n"},
+			"HTTP/1.1 200 OK\r\nServer: spillway\r\nConnection: close\r\n\r\nhello",
+		},
+		{
+			"HEAD of known length", strings.Replace(get, "GET", "HEAD", 1), streamed(5, &content{pieces: []string{"hello"}}),
+			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 5\r\nConnection: close\r\n\r\n",
+		},
+		{
+			"HEAD of unknown length", strings.Replace(get, "GET", "HEAD", 1), streamed(-1, &content{pieces: []string{"hello"}}),
+			"HTTP/1.1 200 OK\r\nServer: spillway\r\nConnection: close\r\n\r\n",
+		},
+		{
+			"HEAD of bytes", strings.Replace(get, "GET", "HEAD", 1), hello,
+			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 6\r\nConnection: close\r\n\r\n",
+		},
+		{
+			"204", get, func(ex *proxy.Exchange) error { ex.Response.SetStatusCode(204); return nil },
+			"HTTP/1.1 204 No Content\r\nServer: spillway\r\nConnection: close\r\n\r\n",
+		},
 		{"304 with a content", get, func(ex *proxy.Exchange) error {
 			ex.Response.SetStatusCode(304)
 			ex.Content, ex.Length = &content{pieces: []string{"hello"}}, -1
 			return nil
 		}, "HTTP/1.1 304 Not Modified\r\nServer: spillway\r\nConnection: close\r\n\r\n"},
 		{"499", get, func(*proxy.Exchange) error { return &proxy.StatusError{Code: proxy.StatusClientGone} }, ""},
-		{"cut in chunks", get, streamed(-1, &content{pieces: []string{"hello"}, err: io.ErrUnexpectedEOF}),
-			"HTTP/1.1 200 OK\r\nServer: spillway\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n"},
-		{"too short", get, streamed(9, &content{pieces: []string{"hello"}}),
-			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 9\r\nConnection: close\r\n\r\nhello"},
-		{"too long", get, streamed(5, &content{pieces: []string{"hello", "GET / HTTP/1.1"}}),
-			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"},
-		{"panic", get, streamed(9, &content{pieces: []string{"hello"}, crash: true}),
-			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 9\r\nConnection: close\r\n\r\nhello"},
+		{
+			"cut in chunks", get, streamed(-1, &content{pieces: []string{"hello"}, err: io.ErrUnexpectedEOF}),
+			"HTTP/1.1 200 OK\r\nServer: spillway\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n",
+		},
+		{
+			"too short", get, streamed(9, &content{pieces: []string{"hello"}}),
+			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 9\r\nConnection: close\r\n\r\nhello",
+		},
+		{
+			"too long", get, streamed(5, &content{pieces: []string{"hello", "GET / HTTP/1.1"}}),
+			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello",
+		},
+		{
+			"panic", get, streamed(9, &content{pieces: []string{"hello"}, crash: true}),
+			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 9\r\nConnection: close\r\n\r\nhello",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := start(t, tt.handler, nil)
@@ -239,6 +271,7 @@ func TestListener_TruncatedBodies(t *testing.T) {
 	for name, request := range map[string]string{
 		"length":      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello",
 		"chunked":     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+		"nothing":     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n",
 		"in a chunk":  "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhello",
 		"in trailers": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX",
 	} {
@@ -255,6 +288,9 @@ func TestListener_TruncatedBodies(t *testing.T) {
 			if status, _, _ := c.response("POST"); status != 400 {
 				t.Errorf("got %d, want 400", status)
 			}
+			if name == "nothing" { // the handler is called with the first byte
+				return
+			}
 			if err := <-failed; !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Errorf("got %v, want an unexpected end", err)
 			}
@@ -267,6 +303,22 @@ func closeWrite(tb testing.TB, c *client) {
 	half, ok := c.Conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
 		tb.Fatal("cannot close one side")
+	}
+}
+
+func TestListener_ClientLeaves(t *testing.T) {
+	observe, seen := records()
+	s := start(t, func(ex *proxy.Exchange) error {
+		left := make(chan struct{})
+		ex.OnGone(func() { close(left) })
+		<-left // the watch begins after a quarter of a second
+		return &proxy.StatusError{Code: proxy.StatusClientGone, Cause: proxy.CauseClientGone}
+	}, nil, observe)
+	c := s.connect()
+	c.send(getHello)
+	c.Close()
+	if r := <-seen; r.status != proxy.StatusClientGone || r.sent != 0 {
+		t.Errorf("got %+v", r)
 	}
 }
 

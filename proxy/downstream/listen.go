@@ -57,10 +57,8 @@ func parseAddress(address string) (network, addr string, err error) {
 	case strings.Contains(address, ":"):
 		host, port, _ = strings.Cut(address, ":")
 	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return "", "", fmt.Errorf("port %q: want 0 to 65535", port)
-	} else {
-		port = strconv.FormatUint(n, 10)
 	}
 	switch {
 	case host == "*" || host == "":
@@ -104,8 +102,7 @@ func explain(err error) error {
 			return fmt.Errorf("%w; %s", known.err, known.text)
 		}
 	}
-	var op *net.OpError
-	if errors.As(err, &op) {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
 		return op.Err
 	}
 	return err

@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"spillway/proxy"
+
+	"github.com/valyala/fasthttp"
 )
 
 // Options are the parts and limits of a Listener. A limit of 0 stands for its default.

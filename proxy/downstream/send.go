@@ -7,9 +7,9 @@ import (
 	"runtime/debug"
 	"strconv"
 
-	"github.com/valyala/fasthttp"
-
 	"spillway/proxy"
+
+	"github.com/valyala/fasthttp"
 )
 
 // maxDrain is how much of a request body that nobody has read fasthttp reads after the response to keep the connection

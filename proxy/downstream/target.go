@@ -16,7 +16,7 @@ func parseTarget(raw []byte) (target, error) {
 	var t target
 	t.rest = raw
 	if len(raw) == 0 || raw[0] != '/' {
-		scheme := 0
+		var scheme int // its length
 		switch {
 		case hasPrefixFold(raw, "http://"):
 			scheme = len("http://")

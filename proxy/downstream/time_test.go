@@ -12,9 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/valyala/fasthttp"
-
 	"spillway/proxy"
+
+	"github.com/valyala/fasthttp"
 )
 
 // pipes is a listener in memory.
@@ -58,22 +58,25 @@ func (p *pipes) dial() (net.Conn, error) {
 	return ours, nil
 }
 
+// bubbled is the T of a test in a bubble.
+type bubbled struct{ *testing.T }
+
 // bubble runs a test in which time is simulated.
-func bubble(t *testing.T, test func(t *testing.T)) {
+func bubble(t *testing.T, test func(t bubbled)) {
 	t.Helper()
 	var h fasthttp.ResponseHeader
 	h.AppendBytes(nil) // starts fasthttp's clock, which never ends, outside of the bubble
 	synctest.Test(t, func(t *testing.T) {
 		// fasthttp's pool of workers looks every ten seconds whether it has been stopped.
 		t.Cleanup(func() { <-time.After(time.Minute) })
-		test(t)
+		test(bubbled{t})
 	})
 }
 
 // startInMemory starts a server for use in a bubble.
-func startInMemory(t *testing.T, p *pipes, handler handlerFunc) *server {
+func startInMemory(t bubbled, p *pipes, handler handlerFunc) *server {
 	t.Helper()
-	s := startOn(t, p, handler, nil)
+	s := startOn(t.T, p, handler, nil)
 	s.dial = p.dial
 	return s
 }
@@ -86,7 +89,7 @@ func (s *server) patient() *client {
 }
 
 // within fails unless d is close to want: the sweeper comes by four times a second.
-func within(t *testing.T, what string, d, want time.Duration) {
+func within(t bubbled, what string, d, want time.Duration) {
 	t.Helper()
 	if d < want-time.Second || d > want+time.Second {
 		t.Errorf("%s: took %v, want %v", what, d, want)
@@ -94,7 +97,7 @@ func within(t *testing.T, what string, d, want time.Duration) {
 }
 
 func TestTimeouts_Head(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t bubbled) {
 		s := startInMemory(t, newPipes(), hello)
 		c, began := s.patient(), time.Now()
 		c.closed() // nothing sent, nothing said
@@ -118,7 +121,7 @@ func TestTimeouts_Head(t *testing.T) {
 }
 
 func TestTimeouts_Keepalive(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t bubbled) {
 		s := startInMemory(t, newPipes(), hello)
 		c := s.patient()
 		c.send(getHello).response("GET")
@@ -131,7 +134,7 @@ func TestTimeouts_Keepalive(t *testing.T) {
 }
 
 func TestTimeouts_Body(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t bubbled) {
 		s := startInMemory(t, newPipes(), describe)
 		c, began := s.patient(), time.Now()
 		c.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
@@ -168,7 +171,7 @@ func TestTimeouts_Body(t *testing.T) {
 }
 
 func TestTimeouts_Send(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t bubbled) {
 		done := make(chan error, 1)
 		big := strings.Repeat("x", 1<<20)
 		handler := streamed(1<<20, &content{pieces: []string{big}, closed: func(err error) { done <- err }})
@@ -196,7 +199,7 @@ func TestTimeouts_Send(t *testing.T) {
 }
 
 func TestWatch_ClientLeaves(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t bubbled) {
 		gone := make(chan struct{})
 		s := startInMemory(t, newPipes(), func(ex *proxy.Exchange) error {
 			left := make(chan struct{})
@@ -222,7 +225,7 @@ func TestWatch_EarlyRequestIsServed(t *testing.T) {
 		}
 		return describe(ex)
 	}
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t bubbled) {
 		s := startInMemory(t, newPipes(), slow)
 		c := s.patient()
 		c.send(getHello)
@@ -246,7 +249,7 @@ func TestWatch_EarlyRequestIsServed(t *testing.T) {
 }
 
 func TestListener_Shutdown(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t bubbled) {
 		running, finish := make(chan struct{}), make(chan struct{})
 		s := startInMemory(t, newPipes(), func(ex *proxy.Exchange) error {
 			if string(ex.Path) == "/slow" {
@@ -278,7 +281,7 @@ func TestListener_Shutdown(t *testing.T) {
 }
 
 func TestListener_ShutdownCuts(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t bubbled) {
 		s := startInMemory(t, newPipes(), func(ex *proxy.Exchange) error {
 			left := make(chan struct{})
 			ex.OnGone(func() { close(left) })
@@ -297,7 +300,7 @@ func TestListener_ShutdownCuts(t *testing.T) {
 }
 
 func TestListener_SurvivesAcceptErrors(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	bubble(t, func(t bubbled) {
 		p := newPipes()
 		for range 20 {
 			p.failing <- &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", errors.New("too many open files"))}
