@@ -4,16 +4,19 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"spillway/proxy"
 )
 
 // words returns nginx's text for a message, "" when nginx has none. {key} stands for an attribute; what is in brackets is
 // left out when its attribute is missing. nginx's context, ", client: ..." and so on, follows it; see appendContext.
 func words(message string) string {
 	switch message {
-	case "peer failed":
+	case "peer failed", "request not sent":
 		return "{err}[ while {phase}]"
 	case "no live upstreams":
 		return "no live upstreams while connecting to upstream"
@@ -41,6 +44,10 @@ func words(message string) string {
 		return "{refusal}"
 	case "handler panicked":
 		return "handler panicked: {err}"
+	case "response panicked":
+		return "response panicked: {err}"
+	case "request body not held":
+		return "{err}"
 	case "process output":
 		return "{backend}/{process} (pid {pid}) {stream}: {line}"
 	default:
@@ -100,6 +107,14 @@ func (r *record) word(key string) string {
 // refusal says what was wrong with a request. Errors that begin with "client " are in nginx's words already.
 func (r *record) refusal() string {
 	text := r.text("err")
+	value, _ := r.find("err")
+	err, _ := value.Any().(error)
+	if status := (*proxy.StatusError)(nil); errors.As(err, &status) && status.Err != nil {
+		text = status.Err.Error()
+		if status.Code == http.StatusRequestTimeout {
+			text = "client timed out"
+		}
+	}
 	if !strings.HasPrefix(text, "client ") {
 		text = "client sent invalid request: " + text
 	}

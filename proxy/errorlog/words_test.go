@@ -94,23 +94,31 @@ func TestHandler_NginxWords(t *testing.T) {
 	f(errorlog.LevelWarn, "excess body", peer,
 		`[warn] 4360#4360: *967 upstream sent more data than specified in "Content-Length" header while reading upstream, `+
 			who+", "+httpURL+", "+host+", "+from)
+	f(errorlog.LevelCrit, "request body not held", []any{"exchange", ex, "err", errors.New("the budget is used up")},
+		"[crit] 4360#4360: *967 the budget is used up, "+who+", "+host+", "+from)
+	f(errorlog.LevelError, "request not sent", with(cgi, "phase", "sending request to upstream", "err", errors.New("x")),
+		"[error] 4360#4360: *967 x while sending request to upstream, "+who+", "+cgiURL+", "+host+", "+from)
 	f(errorlog.LevelError, "handler panicked", []any{"exchange", ex, "stack", "a\nb", "err", "boom"},
 		"[error] 4360#4360: *967 handler panicked: boom, "+who+", "+host+", "+from+`, stack: "a\x0Ab"`)
 }
 
 func TestHandler_NginxWordsForRefusedRequests(t *testing.T) {
 	ex := &proxy.Exchange{Conn: 5, RemoteAddr: "192.0.2.1"}
-	f := func(err, want string) {
+	f := func(err any, want string) {
 		t.Helper()
-		got := line(t, errorlog.Nginx, errorlog.LevelInfo, "request refused", "exchange", ex, "err", errors.New(err))
+		got := line(t, errorlog.Nginx, errorlog.LevelInfo, "request refused", "exchange", ex, "err", err)
 		if want = head + "[info] 4360#4360: *5 " + want + ", client: 192.0.2.1, server: "; got != want {
-			t.Errorf("%s:\n got %s\nwant %s", err, got, want)
+			t.Errorf("%v:\n got %s\nwant %s", err, got, want)
 		}
 	}
 	f("client sent invalid method while reading client request line",
 		"client sent invalid method while reading client request line")
 	f("client sent invalid host header", "client sent invalid host header while reading client request headers")
-	f("two lengths", "client sent invalid request: two lengths while reading client request headers")
+	f(&proxy.StatusError{Code: 408, Err: errors.New("late")}, "client timed out while reading client request headers")
+	f(&proxy.StatusError{Code: 400, Err: errors.New("two lengths")},
+		"client sent invalid request: two lengths while reading client request headers")
+	f(&proxy.StatusError{Code: 400}, "client sent invalid request: 400 Bad Request while reading client request headers")
+	f(errors.New("two lengths"), "client sent invalid request: two lengths while reading client request headers")
 }
 
 func TestHandler_NginxLinesOfOtherMessages(t *testing.T) {

@@ -4,15 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
 	"github.com/valyala/fasthttp"
 
 	"spillway/proxy"
@@ -55,8 +52,8 @@ func TestMetrics_CountsExchanges(t *testing.T) {
 	f(`spillway_request_bytes_total{upstream="app"}`, 800)
 	f(`spillway_request_seconds_count{upstream="app"}`, 4)
 	f(`spillway_request_seconds_sum{upstream="app"}`, 8)
-	f(`spillway_request_seconds_bucket{le="1",upstream="app"}`, 0)
-	f(`spillway_request_seconds_bucket{le="2.5",upstream="app"}`, 4)
+	f(`spillway_request_seconds_bucket{upstream="app",le="1"}`, 0)
+	f(`spillway_request_seconds_bucket{upstream="app",le="2.5"}`, 4)
 	f(`spillway_attempt_connect_seconds_count{upstream="app"}`, 3)
 	f(`spillway_attempt_head_seconds_count{upstream="app"}`, 3)
 	for series := range got {
@@ -238,7 +235,7 @@ func response(status int) *fasthttp.ResponseHeader {
 	return header
 }
 
-// scrape returns all series as Prometheus reads them.
+// scrape returns all series of the text that Prometheus reads.
 func scrape(t *testing.T, m *metrics.Metrics) map[string]float64 {
 	t.Helper()
 	answer := httptest.NewRecorder()
@@ -246,38 +243,20 @@ func scrape(t *testing.T, m *metrics.Metrics) map[string]float64 {
 	if answer.Code != http.StatusOK {
 		t.Errorf("got %d: %.1000s", answer.Code, answer.Body)
 	}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(answer.Body)
-	if err != nil {
-		t.Errorf("parse: %v", err)
-	}
 	series := map[string]float64{}
-	for name, family := range families {
-		for _, metric := range family.GetMetric() {
-			labels := []string{}
-			for _, label := range metric.GetLabel() {
-				labels = append(labels, fmt.Sprintf("%s=%q", label.GetName(), label.GetValue()))
-			}
-			record(series, name, labels, metric)
+	for line := range strings.Lines(answer.Body.String()) {
+		if strings.HasPrefix(line, "#") {
+			continue
 		}
+		end := strings.LastIndexByte(line, ' ')
+		value, err := strconv.ParseFloat(strings.TrimSuffix(line[end+1:], "\n"), 64)
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+		if _, twice := series[line[:end]]; twice {
+			t.Errorf("got %s twice", line[:end])
+		}
+		series[line[:end]] = value
 	}
 	return series
-}
-
-func record(series map[string]float64, name string, labels []string, metric *dto.Metric) {
-	key := func(suffix string, more ...string) string {
-		all := append(append([]string{}, labels...), more...)
-		sort.Strings(all)
-		if len(all) == 0 {
-			return name + suffix
-		}
-		return name + suffix + "{" + strings.Join(all, ",") + "}"
-	}
-	series[key("")] = metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
-	if h := metric.GetHistogram(); h != nil {
-		series[key("_count")], series[key("_sum")] = float64(h.GetSampleCount()), h.GetSampleSum()
-		for _, bucket := range h.GetBucket() {
-			series[key("_bucket", fmt.Sprintf("le=%q", fmt.Sprint(bucket.GetUpperBound())))] = float64(bucket.GetCumulativeCount())
-		}
-	}
 }
