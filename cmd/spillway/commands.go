@@ -100,18 +100,19 @@ func (versionCommand) Run() error {
 	return err
 }
 
-// version is the module's version or, in a build from a checkout, the commit.
+// release is the version that the next release will have; the changelog says what is in it.
+const release = "0.1.0-dev"
+
+// version is the release and, in a build from a checkout, the commit.
 func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" && len(setting.Value) > 12 {
-			return setting.Value[:12]
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" && len(setting.Value) > 12 {
+				return release + "+" + setting.Value[:12]
+			}
 		}
 	}
-	return info.Main.Version
+	return release
 }
 
 // demoCommand is one process of the built-in demo.
