@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"errors"
 
-	"spillway/proxy"
-
 	"github.com/valyala/fasthttp"
+
+	"spillway/proxy"
 )
 
 // The limits of a head. reliability figures: nginx answers 414 above 8k and has 4 buffers of 8k, HAProxy takes 101

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
-	"spillway/proxy"
-
 	"github.com/valyala/fasthttp"
+
+	"spillway/proxy"
 )
 
 // h1 is what a connection keeps for its exchanges, one after the other, so that none of them allocates.

@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"spillway/proxy"
-
 	"github.com/valyala/fasthttp"
+
+	"spillway/proxy"
 )
 
 // Options are the parts and limits of a Listener. A limit of 0 stands for its default.

@@ -7,9 +7,9 @@ import (
 	"runtime/debug"
 	"strconv"
 
-	"spillway/proxy"
-
 	"github.com/valyala/fasthttp"
+
+	"spillway/proxy"
 )
 
 // maxDrain is how much of a request body that nobody has read fasthttp reads after the response to keep the connection

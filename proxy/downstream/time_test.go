@@ -12,9 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"spillway/proxy"
-
 	"github.com/valyala/fasthttp"
+
+	"spillway/proxy"
 )
 
 // pipes is a listener in memory.
