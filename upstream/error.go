@@ -45,7 +45,7 @@ const (
 	Refused              // no connection came about, so nothing was sent; "error" and 502 as well
 	TimedOut             // nginx's "timeout"; 504
 	Invalid              // nginx's "invalid_header": the peer's answer is not to be trusted; 502
-	Canceled             // Conn.Cancel was called: not the peer's fault
+	Canceled             // ended on our side, by Conn.Cancel or by the request itself: not the peer's fault
 )
 
 // Error is how an attempt failed.
@@ -54,6 +54,10 @@ type Error struct {
 	Kind  Kind
 	Text  string // nginx's words, such as "upstream prematurely closed connection"
 	Err   error  // the system's error behind it; nil if there is none
+
+	// Status is what the client gets for a request that the protocol cannot express, so that no peer can be asked and
+	// nothing was sent; 0 for all other errors. The kind is Canceled.
+	Status int
 }
 
 // Error returns nginx's words followed by the system's error as "(number: text)", without the phase.

@@ -2,9 +2,8 @@ package relay
 
 import (
 	"errors"
+	"net/http"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"spillway/proxy"
 	"spillway/upstream"
@@ -49,7 +48,7 @@ func (r *run) try(now time.Time) (again bool, err error) {
 	r.tries--
 	failure := r.exchangeHeads(now, false)
 	if failure != nil && r.diedIdle(failure) {
-		r.ex.Attempts = r.ex.Attempts[:len(r.ex.Attempts)-1]
+		r.dropAttempt()
 		failure = r.exchangeHeads(now, true)
 	}
 	return r.judge(failure, now)
@@ -85,7 +84,7 @@ func (r *run) exchangeHeads(now time.Time, fresh bool) *upstream.Error {
 	if err != nil {
 		record.Response = time.Since(now)
 		failure := asUpstream(err)
-		r.release(upstream.Spent)
+		r.release(fateOf(failure))
 		return failure
 	}
 	record.Head = time.Since(now)
@@ -103,7 +102,8 @@ func (r *run) receive() error {
 	r.conn.Phase = upstream.ReadingHead
 	r.resp.Reset()
 	r.resp.Header, r.resp.Buf, r.resp.Head, r.resp.Stderr = r.ex.Response, r.buffer.B, r.ex.Head(), r.onStderr
-	r.resp.Header.DisableNormalizing()
+	r.resp.Header.DisableNormalizing()          // the peer's letter case
+	r.resp.Header.SetNoDefaultContentType(true) // what an earlier attempt left was reset, and this with it
 	return r.h.opts.Protocol.Receive(r.conn, &r.resp)
 }
 
@@ -112,6 +112,14 @@ func (r *run) release(fate upstream.Fate) {
 	r.ex.OnGone(nil)
 	r.conn.Release(fate)
 	r.conn = nil
+}
+
+// fateOf is the fate of the connection after a failure: one on which nothing was sent can still be used.
+func fateOf(failure *upstream.Error) upstream.Fate {
+	if failure.Status != 0 {
+		return upstream.Reusable
+	}
+	return upstream.Spent
 }
 
 // cancelAttempt ends all waiting for the peer, because the client has left.
@@ -134,13 +142,16 @@ func (r *run) diedIdle(failure *upstream.Error) bool {
 func (r *run) noPeers() error {
 	r.logNoPeers()
 	r.ex.Attempts = append(r.ex.Attempts, proxy.Attempt{
-		Peer: r.h.opts.Group.Name(), Status: fasthttp.StatusBadGateway, Connect: noTime, Head: noTime, Response: 0,
+		Peer: r.h.opts.Group.Name(), Status: http.StatusBadGateway, Connect: noTime, Head: noTime, Response: 0,
 	})
-	return &proxy.StatusError{Code: fasthttp.StatusBadGateway, Cause: proxy.CauseNoPeers, Err: errNoPeers}
+	return &proxy.StatusError{Code: http.StatusBadGateway, Cause: proxy.CauseNoPeers, Err: errNoPeers}
 }
 
 // lastAttempt returns the record of the present attempt.
 func (r *run) lastAttempt() *proxy.Attempt { return &r.ex.Attempts[len(r.ex.Attempts)-1] }
+
+// dropAttempt removes the record of an attempt that was none.
+func (r *run) dropAttempt() { r.ex.Attempts = r.ex.Attempts[:len(r.ex.Attempts)-1] }
 
 // asUpstream returns err as the error of an attempt; every error of upstream and the protocols is one.
 func asUpstream(err error) *upstream.Error {

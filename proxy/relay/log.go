@@ -49,6 +49,27 @@ func (r *run) logSpillError(err error) {
 	r.ex.Log().Log(context.Background(), levelCrit, "spill failed", r.about("err", err)...)
 }
 
+// logRefused is about a request that cannot be put into the protocol of the peers.
+func (r *run) logRefused(failure *upstream.Error) {
+	r.ex.Log().Error("request not sent", r.about("phase", failure.Phase.String(), "err", failure.Err)...)
+}
+
+func (r *run) logBodyTooLarge() {
+	r.ex.Log().Error("chunked request body too large", "exchange", r.ex, "bytes", r.ex.RequestBytes)
+}
+
+func (r *run) logBodyNotHeld(err error) {
+	r.ex.Log().Log(context.Background(), levelCrit, "request body not held", "exchange", r.ex, "err", err)
+}
+
+func (r *run) logBodyCut(err error) {
+	r.ex.Log().Info("client closed during request body", "exchange", r.ex, "err", err)
+}
+
+func (r *run) logBodyRefused(err error) {
+	r.ex.Log().Info("request refused", "exchange", r.ex, "phase", "reading client request body", "err", err)
+}
+
 func (r *run) logBodySpill(path string) {
 	r.ex.Log().Warn("request spilled", "exchange", r.ex, "file", path)
 }

@@ -1,12 +1,10 @@
 package relay
 
 import (
-	"context"
 	"errors"
 	"io"
+	"net/http"
 	"strings"
-
-	"github.com/valyala/fasthttp"
 
 	"spillway/buffering"
 	"spillway/proxy"
@@ -67,31 +65,36 @@ func (r *run) holdBody() error {
 		r.stream = bodyStream{run: r, from: ex.Body}
 		return nil
 	}
-	from := bodyStream{run: r, from: ex.Body}
 	r.body = buffering.NewBody(opts.Arena, opts.Spill, opts.BodyMemory, r.onBodySpill)
-	if err := r.body.Fill(&from, ex.BodyLength, opts.BodyLimit); err != nil {
-		return r.bodyFailed(err, from.err)
+	r.stream = bodyStream{run: r, from: ex.Body}
+	err := r.body.Fill(&r.stream, ex.BodyLength, opts.BodyLimit)
+	if err != nil {
+		err = r.bodyFailed(err, r.stream.err)
 	}
-	return nil
+	r.stream = bodyStream{} // all of it is in r.body
+	return err
 }
 
 // bodyFailed tells why a request body could not be read whole: because it is too large, because of the client (its error
 // is clientErr), or because it could not be held.
 func (r *run) bodyFailed(err, clientErr error) error {
-	ex := r.ex
-	if errors.Is(err, buffering.ErrTooLarge) {
-		ex.Log().Error("chunked request body too large", "exchange", ex, "bytes", ex.RequestBytes)
+	known := (*proxy.StatusError)(nil)
+	switch {
+	case errors.Is(err, buffering.ErrTooLarge):
+		r.logBodyTooLarge()
 		return proxy.TooLarge()
+	case clientErr == nil && !errors.Is(err, io.ErrUnexpectedEOF):
+		r.logBodyNotHeld(err)
+		return &proxy.StatusError{Code: http.StatusInternalServerError, Cause: proxy.CauseInternal, Err: err}
+	case !errors.As(err, &known):
+		known = &proxy.StatusError{Code: proxy.StatusClientGone, Cause: proxy.CauseClientGone, Err: err}
+		r.logBodyCut(err)
+	case known.Cause == proxy.CauseClientGone:
+		r.logBodyCut(err)
+	default: // the front said what: a timeout, a bad chunk
+		r.logBodyRefused(err)
 	}
-	if clientErr == nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		ex.Log().Log(context.Background(), levelCrit, "request body not held", "exchange", ex, "err", err)
-		return &proxy.StatusError{Code: fasthttp.StatusInternalServerError, Cause: proxy.CauseInternal, Err: err}
-	}
-	if known := (*proxy.StatusError)(nil); errors.As(err, &known) { // the front said what: a timeout, a bad chunk
-		return known
-	}
-	ex.Log().Info("client closed during request body", "exchange", ex, "err", err)
-	return &proxy.StatusError{Code: proxy.StatusClientGone, Cause: proxy.CauseClientGone, Err: err}
+	return known
 }
 
 // bodyStream passes a request body on while it arrives, and counts it.

@@ -16,12 +16,15 @@ import (
 //  3. WriteTo delivers at the client's speed: first what came with the head, then the pipe;
 //  4. Close ends the pump if the client was lost, and gives everything back.
 //
+// With ignore_client_abort WriteTo goes on without the client, so that the peer is read to its end.
+//
 // With buffering off there is no pipe and no pump: WriteTo reads the peer itself.
 
 // respond makes r the content of the exchange.
 func (r *run) respond() {
 	ex := r.ex
 	ex.Content, ex.Length = r, r.resp.Length
+	r.lastAttempt().ReceivedBody = int64(len(r.resp.Prefix))
 	switch {
 	case r.resp.Complete:
 		if !ex.Head() && ex.Length < 0 {
@@ -36,7 +39,6 @@ func (r *run) respond() {
 		r.pipe = buffering.NewPipe(buffering.PipeOptions{
 			Arena: opts.Arena, Dir: opts.Spill, Limits: opts.Limits, OnSpill: r.onSpill, OnSpillError: r.onSpillError,
 		})
-		r.pumping = true
 		go r.pump() // ends with the peer's response, or when Close cancels it; Close waits for it
 	}
 }
@@ -56,6 +58,7 @@ type peerBody run
 func (b *peerBody) Read(p []byte) (int, error) {
 	r := (*run)(b)
 	n, err := r.resp.Body.Read(p)
+	r.lastAttempt().ReceivedBody += int64(n)
 	if err != nil {
 		if errors.Is(err, io.EOF) {
 			r.endResponse(nil)
@@ -91,6 +94,35 @@ func (r *run) endResponse(err error) {
 
 // WriteTo sends the body to the client.
 func (r *run) WriteTo(w io.Writer) (int64, error) {
+	if !r.h.opts.Finish {
+		return r.writeTo(w)
+	}
+	client := &mayLeave{Writer: w}
+	_, err := r.writeTo(client)
+	if client.err != nil {
+		err = client.err
+	}
+	return client.sent, err
+}
+
+// mayLeave is a client of ignore_client_abort: what it does not take any more is dropped.
+type mayLeave struct {
+	io.Writer
+
+	sent int64
+	err  error
+}
+
+// Write never fails.
+func (c *mayLeave) Write(p []byte) (int, error) {
+	if c.err == nil {
+		n, err := c.Writer.Write(p)
+		c.sent, c.err = c.sent+int64(n), err
+	}
+	return len(p), nil
+}
+
+func (r *run) writeTo(w io.Writer) (int64, error) {
 	sent := int64(0)
 	if len(r.resp.Prefix) > 0 {
 		n, err := w.Write(r.resp.Prefix)
@@ -157,24 +189,30 @@ func (r *run) Read(p []byte) (int, error) {
 // Close ends the exchange on this side; err is why the client did not get everything. It returns why the peer's response
 // was cut, if it was.
 func (r *run) Close(err error) error {
-	if r.pumping {
-		switch {
-		case err == nil:
-		case r.h.opts.Finish:
-			_, _ = r.pipe.WriteTo(io.Discard)
-		default:
-			r.pipe.Abort(err)
-			r.ex.MarkGone()
-		}
-		<-r.pumped
-		r.ex.Spilled = r.pipe.Spilled()
-	}
-	if r.conn != nil {
+	switch {
+	case r.pipe != nil:
+		r.closePipe(err)
+	case r.conn != nil && err == nil:
+		_, _ = r.copyUnbuffered(io.Discard)
+	case r.conn != nil:
 		r.endResponse(errAbandoned)
 	}
 	cut := r.bodyErr
 	r.end()
 	return cut
+}
+
+// closePipe ends the pump. Without an error nothing is left for the client: either it has all of the body, or there is
+// none for it, as after HEAD, and the peer still has to end its response.
+func (r *run) closePipe(err error) {
+	if err == nil {
+		_, _ = r.pipe.WriteTo(io.Discard)
+	} else {
+		r.pipe.Abort(err)
+		r.ex.MarkGone()
+	}
+	<-r.pumped
+	r.ex.Spilled = r.pipe.Spilled()
 }
 
 // errAbandoned ends a response whose client has gone while nobody was reading the peer.

@@ -1,9 +1,8 @@
 package relay
 
 import (
+	"net/http"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"spillway/proxy"
 	"spillway/upstream"
@@ -45,19 +44,19 @@ func (p *RetryPolicy) tries(peers int) int {
 // ofStatus returns the condition that a peer's status meets, 0 for most.
 func ofStatus(status int) Condition {
 	switch status {
-	case fasthttp.StatusInternalServerError:
+	case http.StatusInternalServerError:
 		return OnHTTP500
-	case fasthttp.StatusBadGateway:
+	case http.StatusBadGateway:
 		return OnHTTP502
-	case fasthttp.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable:
 		return OnHTTP503
-	case fasthttp.StatusGatewayTimeout:
+	case http.StatusGatewayTimeout:
 		return OnHTTP504
-	case fasthttp.StatusForbidden:
+	case http.StatusForbidden:
 		return OnHTTP403
-	case fasthttp.StatusNotFound:
+	case http.StatusNotFound:
 		return OnHTTP404
-	case fasthttp.StatusTooManyRequests:
+	case http.StatusTooManyRequests:
 		return OnHTTP429
 	default:
 		return 0
@@ -68,14 +67,14 @@ func ofStatus(status int) Condition {
 func ofFailure(kind upstream.Kind) (Condition, *proxy.StatusError) {
 	switch kind {
 	case upstream.TimedOut:
-		return OnTimeout, &proxy.StatusError{Code: fasthttp.StatusGatewayTimeout, Cause: proxy.CauseTimeout}
+		return OnTimeout, &proxy.StatusError{Code: http.StatusGatewayTimeout, Cause: proxy.CauseTimeout}
 	case upstream.Invalid:
-		return OnInvalidHeader, &proxy.StatusError{Code: fasthttp.StatusBadGateway, Cause: proxy.CauseInvalid}
+		return OnInvalidHeader, &proxy.StatusError{Code: http.StatusBadGateway, Cause: proxy.CauseInvalid}
 	case upstream.Refused:
-		return OnError, &proxy.StatusError{Code: fasthttp.StatusBadGateway, Cause: proxy.CauseRefused}
+		return OnError, &proxy.StatusError{Code: http.StatusBadGateway, Cause: proxy.CauseRefused}
 	case upstream.Failed, upstream.Canceled:
 	}
-	return OnError, &proxy.StatusError{Code: fasthttp.StatusBadGateway, Cause: proxy.CauseFailed}
+	return OnError, &proxy.StatusError{Code: http.StatusBadGateway, Cause: proxy.CauseFailed}
 }
 
 // judge says what an attempt leads to: failure is nil when the head of a response is there. It reports the outcome to the
@@ -101,14 +100,9 @@ func (r *run) judge(failure *upstream.Error, now time.Time) (again bool, err err
 }
 
 func (r *run) judgeFailure(failure *upstream.Error, now time.Time) (again bool, err error) {
-	if failure.Kind == upstream.Canceled {
-		r.logClientGone(failure.Phase)
+	if failure.Kind == upstream.Canceled || r.stream.err != nil {
 		r.peer.Report(upstream.Abandoned, now)
-		return false, &proxy.StatusError{Code: proxy.StatusClientGone, Cause: proxy.CauseClientGone, Err: failure}
-	}
-	if r.stream.err != nil {
-		r.peer.Report(upstream.Abandoned, now)
-		return false, r.bodyFailed(r.stream.err, r.stream.err)
+		return false, r.abandon(failure)
 	}
 	met, final := ofFailure(failure.Kind)
 	final.Err = failure
@@ -119,6 +113,23 @@ func (r *run) judgeFailure(failure *upstream.Error, now time.Time) (again bool, 
 		return true, nil
 	}
 	return false, final
+}
+
+// abandon says how an exchange ends in whose failure the peer has no part. As in nginx, the attempt has no status.
+func (r *run) abandon(failure *upstream.Error) error {
+	switch {
+	case failure.Status != 0:
+		r.logRefused(failure)
+		r.dropAttempt()
+		return &proxy.StatusError{Code: failure.Status, Err: failure}
+	case r.stream.err != nil:
+		return r.bodyFailed(r.stream.err, r.stream.err)
+	case !r.ex.Gone(): // the held body could not be read back
+		return r.bodyFailed(failure, nil)
+	default:
+		r.logClientGone(failure.Phase)
+		return &proxy.StatusError{Code: proxy.StatusClientGone, Cause: proxy.CauseClientGone, Err: failure}
+	}
 }
 
 // reportBroken counts a failure of the peer.
@@ -145,7 +156,7 @@ func (r *run) repeatable(phase upstream.Phase) bool {
 		return true
 	}
 	switch string(r.req.Method) {
-	case fasthttp.MethodPost, fasthttp.MethodPatch, "LOCK":
+	case http.MethodPost, http.MethodPatch, "LOCK":
 		return false
 	default:
 		return true

@@ -33,7 +33,6 @@ type run struct {
 	pipe    *buffering.Pipe   // nil: the response is complete in buffer, or unbuffered
 
 	pumped  chan struct{} // capacity 1: the pump has ended
-	pumping bool          // pumped will be signalled
 	bodyErr error         // why the response was cut
 
 	// Methods that are handed out as callbacks, bound once per run so that an exchange does not allocate them.
@@ -71,7 +70,6 @@ func (r *run) end() {
 		r.body.Free()
 	}
 	r.ex, r.pipe, r.buffer, r.body, r.peer, r.sendErr, r.bodyErr = nil, nil, nil, nil, nil, nil, nil
-	r.pumping = false
 	r.req = upstream.Request{}
 	r.resp.Reset()
 	r.resp.Header, r.resp.Buf = nil, nil
