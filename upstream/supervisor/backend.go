@@ -26,7 +26,7 @@ type Backend struct {
 
 	mu      sync.Mutex // guards all below
 	started bool
-	changed chan struct{} // closed and replaced at each change of a process's state
+	changed chan struct{} // closed and replaced when a process's event was delivered
 	left    error         // what survived its kill
 }
 
@@ -115,14 +115,14 @@ func (b *Backend) launch(ctx context.Context) ([]*run, error) {
 	return runs, nil
 }
 
-// WaitReady waits until at least n processes are ready at the same time. It returns ErrStopped when the backend is
+// WaitReady waits until at least n processes are ready at the same time and OnEvent has heard of it. It returns ErrStopped when the backend is
 // stopped, and says how many were ready when ctx ends.
 func (b *Backend) WaitReady(ctx context.Context, n int) error {
 	for {
 		b.mu.Lock()
 		changed, ready := b.changed, 0
 		for _, p := range b.processes {
-			if p.state.State == Ready {
+			if p.told == Ready {
 				ready++
 			}
 		}

@@ -20,7 +20,8 @@ type process struct {
 	log     *slog.Logger
 	backoff backoff // of the supervising goroutine
 
-	state ProcessState // guarded by Backend.mu
+	state ProcessState // guarded by Backend.mu, as told
+	told  State        // the last state of which OnEvent knows
 }
 
 // supervise returns when the backend was stopped and nothing of the process runs.
@@ -159,8 +160,14 @@ func (p *process) become(e Event) {
 	default:
 	}
 	e.Process, e.Port, e.Restarts = p.number, p.port, s.Restarts
+	b.mu.Unlock()
+
+	b.opts.OnEvent(e)
+
+	// Who waits for the process finds that the event has done its work: its address is in use.
+	b.mu.Lock()
+	p.told = e.State
 	close(b.changed)
 	b.changed = make(chan struct{})
 	b.mu.Unlock()
-	b.opts.OnEvent(e)
 }

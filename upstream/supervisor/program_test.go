@@ -59,7 +59,9 @@ func play(role string) int {
 			<-polite
 			os.Exit(0)
 		}()
-	case "stubborn":
+	case "master":
+		spawn("worker", nil)
+	case "stubborn", "worker":
 		signal.Ignore(syscall.SIGTERM, os.Interrupt)
 	case "parent":
 		spawn("grandchild", nil)
@@ -70,7 +72,7 @@ func play(role string) int {
 	}
 	p := &program{commands: commands}
 	p.healthy.Store(role != "serve-unhealthy")
-	if role != "deaf" && role != "grandchild" && role != "supervisor" {
+	if role != "deaf" && role != "grandchild" && role != "worker" && role != "supervisor" {
 		ln, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv(portVar))
 		must(err)
 		go http.Serve(ln, p)
@@ -144,6 +146,8 @@ func (p *program) obey() {
 			fmt.Println(arg)
 		case "complain":
 			fmt.Fprintln(os.Stderr, arg)
+		case "ask":
+			io.WriteString(p.commands, "here\n")
 		case "recover":
 			p.healthy.Store(true)
 		}

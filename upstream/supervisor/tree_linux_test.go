@@ -1,6 +1,7 @@
 package supervisor_test
 
 import (
+	"context"
 	"os/exec"
 	"slices"
 	"sync"
@@ -31,6 +32,25 @@ func TestBackend_TellsOfAnExitThoughAStrangerHoldsThePipe(t *testing.T) {
 	}
 	programs["grandchild 1"].tell(t, "exit 0")
 	programs["grandchild 1"].awaitGone(t)
+}
+
+func TestBackend_LetsWorkersFinishAfterTheirMaster(t *testing.T) {
+	h := newHarness(t, "master", 1, func(o *supervisor.Options) { o.StopTimeout = patience })
+	h.start(t)
+	h.awaitReady(t, 1)
+	programs := h.witness.take(t, 2)
+	stopped := make(chan error, 1)
+	go func() { stopped <- h.Stop(context.Background()) }() // ends with the worker
+	programs["master 1"].awaitGone(t)
+	worker := programs["worker 1"]
+	worker.tell(t, "ask")
+	if !worker.lines.Scan() || worker.lines.Text() != "here" {
+		t.Error("the worker was killed, want it left alone until the stop timeout")
+	}
+	worker.tell(t, "exit 0")
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestGuard_IsReplacedWhenItHasDied(t *testing.T) {
