@@ -49,6 +49,8 @@ func play(role string) int {
 	case "guard":
 		supervisor.RunGuard(os.Stdin)
 		return 0
+	case "stubborn", "worker":
+		signal.Ignore(syscall.SIGTERM, os.Interrupt)
 	}
 	commands := report(role)
 	switch role {
@@ -61,8 +63,6 @@ func play(role string) int {
 		}()
 	case "master":
 		spawn("worker", nil)
-	case "stubborn", "worker":
-		signal.Ignore(syscall.SIGTERM, os.Interrupt)
 	case "parent":
 		spawn("grandchild", nil)
 	case "escape":
