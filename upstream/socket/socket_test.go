@@ -104,19 +104,6 @@ func TestSocket_KeepsDeadlines(t *testing.T) {
 	}
 }
 
-func TestSocket_ReportsAReset(t *testing.T) {
-	s, far := pair(t)
-	if err := far.(*net.TCPConn).SetLinger(0); err != nil {
-		t.Fatal(err)
-	}
-	far.Close()
-	_, err := s.Read(make([]byte, 1))
-	var op *net.OpError
-	if !errors.As(err, &op) {
-		t.Errorf("got %v, want a network error", err)
-	}
-}
-
 func TestSocket_CloseEndsAWaitingRead(t *testing.T) {
 	s, _ := pair(t)
 	blocked := make(chan error)

@@ -1,0 +1,23 @@
+//go:build unix
+
+package socket_test
+
+import (
+	"errors"
+	"net"
+	"testing"
+)
+
+// Wine shows a reset as the end of the stream, so this is not tested there.
+func TestSocket_ReportsAReset(t *testing.T) {
+	s, far := pair(t)
+	if err := far.(*net.TCPConn).SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	far.Close()
+	_, err := s.Read(make([]byte, 1))
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		t.Errorf("got %v, want a network error", err)
+	}
+}
