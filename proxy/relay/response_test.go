@@ -1,0 +1,209 @@
+package relay_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"spillway/proxy"
+	"spillway/proxy/relay"
+	"spillway/upstream/upstreamtest"
+)
+
+// sizes are lengths of bodies around the buffers: the first has 4096 bytes, the pipe 8 more of the same.
+var sizes = []int{
+	0, 1, 2, 1000, 3900, 4000, 4095, 4096, 4097, 8191, 8192, 8193, 16384, 32767, 32768, 32769,
+	9*bufferSize - 1, 9 * bufferSize, 9*bufferSize + 1, 65535, 65536, 65537, 150000, 300 << 10,
+}
+
+func TestHandler_ResponsesOfAllSizes(t *testing.T) {
+	eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
+		for _, unbuffer := range []bool{false, true} {
+			for _, undeclared := range []bool{false, true} {
+				peer := serve(t, wire, func(r *upstreamtest.Request) upstreamtest.Answer {
+					size := 0
+					_, _ = fmt.Sscanf(r.Target, "/%d", &size)
+					return upstreamtest.Answer{Body: pattern(size, size), Undeclared: undeclared}
+				})
+				r := start(t, setup{wire: wire, peers: at(peer.Addr()), options: func(o *relay.Options) { o.Unbuffer = unbuffer }})
+				c := r.connect()
+				for _, size := range sizes {
+					c.send(request("GET", fmt.Sprintf("/%d", size), "")).response("GET").want(t, 200, pattern(size, size))
+					rec := r.next()
+					if rec.Truncated || rec.Attempts[0].ReceivedBody != int64(size) || rec.Attempts[0].Received < int64(size) {
+						t.Errorf("%d bytes: got %+v", size, rec)
+					}
+					c.send(request("HEAD", fmt.Sprintf("/%d", size), "")).response("HEAD").want(t, 200, nil)
+					if rec := r.next(); rec.Truncated {
+						t.Errorf("HEAD: got %+v", rec)
+					}
+				}
+				if got := peer.Conns(); got != 1 {
+					t.Errorf("got %d connections to the peer, want 1", got)
+				}
+				r.wantNoLog("client gone")
+			}
+		}
+	})
+}
+
+// TestHandler_FreesPeerFromSlowClient: the peer is done while the client has read nothing yet.
+func TestHandler_FreesPeerFromSlowClient(t *testing.T) {
+	eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
+		body := pattern(1, 24<<20) // more than the sockets take
+		peer := serve(t, wire, answer(upstreamtest.Answer{Body: body}))
+		r := start(t, setup{wire: wire, peers: at(peer.Addr())})
+		c := r.connect()
+		c.send(request("GET", "/", ""))
+		until(t, "the peer is free", func() bool { return len(peer.Requests()) == 1 && r.idlePeers() })
+		select {
+		case rec := <-r.ended:
+			t.Fatalf("the client has not read, and the exchange is over: %+v", rec)
+		default:
+		}
+		c.response("GET").want(t, 200, body)
+		rec := r.next()
+		if rec.Spilled == 0 || rec.Truncated {
+			t.Errorf("got %d bytes spilled, truncated %v", rec.Spilled, rec.Truncated)
+		}
+		r.wantLog("response spilled", "level=WARN", "file=")
+	})
+}
+
+func TestHandler_LosesNothingWhenSpillFails(t *testing.T) {
+	body := pattern(1, 16<<20)
+	peer := serve(t, upstreamtest.HTTP{}, answer(upstreamtest.Answer{Body: body}))
+	r := start(t, setup{peers: at(peer.Addr()), disk: 1})
+	c := r.connect()
+	c.send(request("GET", "/", ""))
+	until(t, "the spill fails", func() bool { return strings.Contains(r.log.String(), "spill failed") })
+	c.response("GET").want(t, 200, body)
+	r.wantLog("spill failed", "level=ERROR+4", "err=")
+}
+
+// TestHandler_Streams: the client has the first half before the peer sends the second.
+func TestHandler_Streams(t *testing.T) {
+	eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
+		for _, unbuffer := range []bool{false, true} {
+			for _, undeclared := range []bool{false, true} {
+				for _, size := range []int{2, 3000, 20000, 200000} {
+					gate, body := make(chan struct{}), pattern(size, size)
+					peer := serve(t, wire, answer(upstreamtest.Answer{Body: body, Undeclared: undeclared, Gate: gate}))
+					r := start(t, setup{wire: wire, peers: at(peer.Addr()), options: func(o *relay.Options) { o.Unbuffer = unbuffer }})
+					c := r.connect().send(request("GET", "/", ""))
+					resp := c.head("GET")
+					half := make([]byte, size/2)
+					if _, err := io.ReadFull(resp.Body, half); err != nil {
+						t.Fatal(err)
+					}
+					close(gate)
+					rest, err := io.ReadAll(resp.Body)
+					if err != nil || !bytes.Equal(append(half, rest...), body) {
+						t.Errorf("got %d bytes and %v, want %d", size/2+len(rest), err, size)
+					}
+				}
+			}
+		}
+	})
+}
+
+// TestHandler_NeverCompletesCutResponse: what the peer did not send whole, the client does not take for whole.
+func TestHandler_NeverCompletesCutResponse(t *testing.T) {
+	for _, fault := range []upstreamtest.Fault{
+		upstreamtest.CloseInBody, upstreamtest.ResetInBody, upstreamtest.ShortBody, upstreamtest.HangInBody,
+	} {
+		t.Run(fault.String(), func(t *testing.T) {
+			t.Parallel()
+			eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
+				for _, unbuffer := range []bool{false, true} {
+					for _, undeclared := range []bool{false, true} {
+						if undeclared && fault == upstreamtest.ShortBody {
+							continue // nothing is short of what was not declared
+						}
+						for _, size := range []int{100, 5000, 100000} {
+							cutResponse(t, wire, upstreamtest.Answer{Body: pattern(size, size), Undeclared: undeclared, Fault: fault}, unbuffer)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+func cutResponse(t *testing.T, wire upstreamtest.Wire, a upstreamtest.Answer, unbuffer bool) {
+	t.Helper()
+	peer := serve(t, wire, answer(a))
+	r := start(t, setup{wire: wire, peers: at(peer.Addr()), options: func(o *relay.Options) {
+		o.Unbuffer, o.Timeouts.Read = unbuffer, hurry
+	}})
+	got := r.do("GET", "/", "")
+	rec := r.next()
+	switch {
+	case got.status == 502 && got.err == nil: // nothing had been sent
+		if !bytes.Equal(got.body, proxy.Page(502)) || rec.Cause != proxy.CauseFailed {
+			t.Errorf("got %.60q, cause %q", got.body, rec.Cause)
+		}
+	case got.err == nil:
+		t.Errorf("%d bytes, unbuffer %v: got a response that looks complete: %d, %d bytes", len(a.Body), unbuffer, got.status, len(got.body))
+	case !bytes.HasPrefix(a.Body, got.body):
+		t.Errorf("got bytes that the peer did not send: %.60q", got.body)
+	case !rec.Truncated || rec.Status != 200 || rec.Attempts[0].Status != 200:
+		t.Errorf("got %+v, want a truncated 200", rec)
+	}
+	r.wantLog("peer failed", "level=ERROR")
+	r.wantNoLog("client gone")
+}
+
+func TestHandler_CutsExcess(t *testing.T) {
+	eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
+		for _, size := range []int{100, 100000} {
+			peer := serve(t, wire, answer(upstreamtest.Answer{Body: pattern(size, size), Fault: upstreamtest.LongBody}))
+			r := start(t, setup{wire: wire, peers: at(peer.Addr())})
+			c := r.connect()
+			for range 2 {
+				c.send(request("GET", "/", "")).response("GET").want(t, 200, pattern(size, size))
+				if rec := r.next(); rec.Truncated {
+					t.Errorf("got %+v", rec)
+				}
+			}
+			if got := peer.Conns(); got != 2 {
+				t.Errorf("got %d connections to the peer, want 2: one with unread bytes is not used again", got)
+			}
+			if got := strings.Count(r.log.String(), "excess body"); got != 2 {
+				t.Errorf("got %d log lines of excess, want 2:\n%s", got, r.log)
+			}
+		}
+	})
+}
+
+func TestHandler_LogsStderr(t *testing.T) {
+	peer := serve(t, upstreamtest.FastCGI{}, answer(upstreamtest.Answer{Body: []byte("good"), Stderr: "PHP Notice: oh\n"}))
+	r := start(t, setup{wire: upstreamtest.FastCGI{}, peers: at(peer.Addr())})
+	r.do("GET", "/", "").want(t, 200, []byte("good"))
+	r.wantLog("process stderr", "level=ERROR", "PHP Notice: oh", `phase="reading response header from upstream"`)
+}
+
+// TestHandler_ResponsesWithoutBody: 204 and 304 have none, and leave the connections in order.
+func TestHandler_ResponsesWithoutBody(t *testing.T) {
+	eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
+		for _, unbuffer := range []bool{false, true} {
+			peer := serve(t, wire, func(r *upstreamtest.Request) upstreamtest.Answer {
+				a := upstreamtest.Answer{Body: []byte("a body that is not to be sent")}
+				_, _ = fmt.Sscanf(r.Target, "/%d", &a.Status)
+				return a
+			})
+			r := start(t, setup{wire: wire, peers: at(peer.Addr()), options: func(o *relay.Options) { o.Unbuffer = unbuffer }})
+			c := r.connect()
+			for range 3 {
+				for _, status := range []int{204, 304} {
+					c.send(request("GET", fmt.Sprintf("/%d", status), "")).response("GET").want(t, status, nil)
+					if rec := r.next(); rec.Truncated {
+						t.Errorf("got %+v", rec)
+					}
+				}
+			}
+		}
+	})
+}
