@@ -23,6 +23,7 @@ type Conn struct {
 
 	peer     *Peer
 	net      *socket.Socket
+	watch    watch // of net
 	timeouts Timeouts
 
 	requests      int       // requests that this connection has carried, the present one included
@@ -69,7 +70,7 @@ func (c *Conn) WriteBuffers(pieces *net.Buffers) (int64, error) {
 // Readable says that a Read would not wait: there are bytes, the end, or an error. A protocol that sends a long body asks
 // it between two pieces, because a peer may answer early and close, which can destroy the answer on its way (RFC 9112,
 // section 9.5). It costs one system call.
-func (c *Conn) Readable() bool { return !quiet(c.net) }
+func (c *Conn) Readable() bool { return !c.watch.nothing() }
 
 // Reused says that the connection has carried a request before: the peer may have closed it in the meantime.
 func (c *Conn) Reused() bool { return c.requests > 1 }

@@ -58,6 +58,7 @@ func (p *Peer) dial(timeouts Timeouts) (*Conn, error) {
 		c = &Conn{}
 	}
 	c.peer, c.net = p, socket.New(nc)
+	c.watch.bind(nc)
 	return c, nil
 }
 
@@ -105,7 +106,7 @@ func (p *Peer) takeIdle() *Conn {
 		p.idle = p.idle[:last]
 		p.mu.Unlock()
 		p.group.idle.Add(-1)
-		if time.Since(c.idleSince) < p.group.keepaliveTimeout && quiet(c.net) {
+		if time.Since(c.idleSince) < p.group.keepaliveTimeout && c.watch.nothing() {
 			return c
 		}
 		c.close()

@@ -2,26 +2,12 @@
 
 package upstream
 
-import (
-	"net"
-	"syscall"
-)
+import "syscall"
 
-// quiet says whether nothing is to be read from the connection, not even its end.
-func quiet(nc net.Conn) bool {
-	sc, ok := nc.(syscall.Conn)
-	if !ok {
-		return false
-	}
-	rc, err := sc.SyscallConn()
-	if err != nil {
-		return false
-	}
-	nothing := false
-	err = rc.Control(func(fd uintptr) {
-		var b [1]byte
-		_, _, peekErr := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		nothing = peekErr == syscall.EAGAIN || peekErr == syscall.EWOULDBLOCK
-	})
-	return err == nil && nothing
+// watchCall is a look at the socket's first byte that leaves it there.
+type watchCall struct{ b [1]byte }
+
+func (w *watchCall) nothing(fd uintptr) bool {
+	_, _, err := syscall.Recvfrom(int(fd), w.b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return err == syscall.EAGAIN || err == syscall.EWOULDBLOCK //nolint:errorlint // a system call's error is never wrapped
 }
