@@ -18,12 +18,14 @@ const (
 
 // body reads the rest of a response's body.
 type body struct {
+	protocol *Protocol
 	conn     *upstream.Conn
 	resp     *upstream.Response
+	sender   *sender // what the peer has not got of the request yet
 	framing  framing
 	left     int64   // counted: bytes to come
 	chunks   decoder // chunked
-	reusable bool    // unless the peer sends too much
+	reusable bool    // unless the peer sends too much, or has not got the whole request
 	err      error   // what every further Read returns
 }
 
@@ -32,8 +34,8 @@ func (b *body) start(p *Protocol, c *upstream.Conn, resp *upstream.Response, s *
 	h := &s.head
 	keptOpen := !h.close && (h.minor != '0' || h.keepAlive)
 	*b = body{
-		conn: c, resp: resp,
-		reusable: p.keepAlive && keptOpen && !s.sender.pending() && (!h.chunked || h.length < 0 && h.minor != '0'),
+		protocol: p, conn: c, resp: resp, sender: &s.sender,
+		reusable: p.keepAlive && keptOpen && (!h.chunked || h.length < 0 && h.minor != '0'),
 	}
 	resp.Length = h.length
 	switch {
@@ -71,6 +73,10 @@ func (b *body) prefix(p []byte) ([]byte, error) {
 // Read returns bytes of the body as they come. The error is io.EOF at the body's true end, else an *upstream.Error.
 func (b *body) Read(p []byte) (int, error) {
 	for b.err == nil && len(p) > 0 {
+		if b.sender.more() && !b.conn.Readable() {
+			b.sendMore()
+			continue
+		}
 		n, err := b.conn.Read(p)
 		if err != nil {
 			b.end(b.readError(err))
@@ -91,6 +97,17 @@ func (b *body) Read(p []byte) (int, error) {
 	return 0, b.err
 }
 
+// sendMore sends a piece of the request to a peer that has begun to answer, while it pauses: the two could otherwise wait
+// for each other, each with its buffers full.
+func (b *body) sendMore() {
+	b.conn.Phase = upstream.Sending
+	if err := answeredAnyway(b.protocol.sendPiece(b.conn, b.sender)); err != nil {
+		b.end(err)
+		return
+	}
+	b.conn.Phase = upstream.ReadingBody
+}
+
 // take decodes in place what has arrived and returns how much of it is body, and whether the body is complete.
 func (b *body) take(p []byte) (n int, done bool, err error) {
 	used := len(p)
@@ -107,7 +124,7 @@ func (b *body) take(p []byte) (n int, done bool, err error) {
 	}
 	if done {
 		b.resp.Excess = used < len(p)
-		b.resp.Reusable = b.reusable && !b.resp.Excess
+		b.resp.Reusable = b.reusable && !b.resp.Excess && !b.sender.pending()
 	}
 	return n, done, err
 }

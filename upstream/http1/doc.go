@@ -6,7 +6,7 @@
 //
 // The request's head and a small body leave in one write. The response is parsed in place in Response.Buf; the body is
 // decoded in place in the reader's buffer. What belongs to a connection is kept in Conn.State, so that an exchange on a
-// kept connection allocates nothing.
+// kept connection allocates nothing of its own.
 //
 // The package does not decide which fields of the client a peer gets (the caller filters Request.Header), does not ask for
 // an upgrade, and drops interim responses (1xx) and trailers.

@@ -33,6 +33,7 @@ func New(opts Options) *Protocol {
 
 // state is what a connection keeps from Send to the end of the response's body.
 type state struct {
+	writer headWriter
 	sender sender
 	head   head
 	body   body
@@ -43,6 +44,7 @@ func stateOf(c *upstream.Conn) *state {
 	s, _ := c.State.(*state)
 	if s == nil {
 		s = &state{}
+		s.writer.each = s.writer.field
 		c.State = s
 	}
 	return s

@@ -11,7 +11,7 @@ import (
 // A response is received in these steps:
 //
 //  1. readHead reads into Response.Buf until the head's blank line;
-//  2. interim responses are skipped, and what is left of the request body is sent if the peer still wants it;
+//  2. interim responses are skipped, and what is left of the request body is sent or given up;
 //  3. deliver copies status and fields;
 //  4. the body's framing is set up, and what came with the head is decoded in place; the rest is read by body.Read.
 
@@ -47,10 +47,11 @@ func (p *Protocol) receiveHead(c *upstream.Conn, s *state, buf []byte) (rest []b
 			return nil, err
 		}
 		if s.head.status < 100 || s.head.status >= 200 || s.head.status == 101 {
-			return buf[end:n], p.settle(c, s)
+			s.settle()
+			return buf[end:n], nil
 		}
 		n = copy(buf, buf[end:n])
-		if err := asked(p.sendBody(c, &s.sender)); err != nil {
+		if err := answeredAnyway(p.sendBody(c, &s.sender)); err != nil {
 			return nil, err
 		}
 	}
@@ -81,22 +82,16 @@ func readHead(c *upstream.Conn, buf []byte, n int) (end, total int, err error) {
 	}
 }
 
-// settle decides about the rest of the request body once the final head is there. A peer that refuses the request, or
-// closes, does not get the rest; another one may be answering while it reads, so it does.
-func (p *Protocol) settle(c *upstream.Conn, s *state) error {
-	if !s.sender.pending() {
-		return nil
-	}
-	if s.head.status >= 300 || s.head.close {
+// settle gives up the rest of the request body when the peer refuses the request or closes. Another peer may be answering
+// while it reads, so it gets the rest in the pauses of its answer; see body.Read.
+func (s *state) settle() {
+	if s.sender.more() && (s.head.status >= 300 || s.head.close) {
 		s.sender.abandon()
-		return nil
 	}
-	c.Phase = upstream.Sending
-	return asked(p.finishBody(c, &s.sender))
 }
 
-// asked drops the error of a connection that broke while the peer was answering: what it has answered counts.
-func asked(err error) error {
+// answeredAnyway drops the error of a connection that broke while the peer was answering: what it has answered counts.
+func answeredAnyway(err error) error {
 	var failure *upstream.Error
 	if errors.As(err, &failure) && failure.Kind == upstream.Failed {
 		return nil

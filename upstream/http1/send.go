@@ -25,7 +25,7 @@ func (p *Protocol) Send(c *upstream.Conn, req *upstream.Request) error {
 	s := stateOf(c)
 	s.sender.start(req)
 	buf := p.takeHead()
-	head := p.appendHead((*buf)[:0], req)
+	head := s.writer.append((*buf)[:0], req, p.keepAlive)
 	if len(s.sender.bytes) <= smallBody {
 		head = append(head, s.sender.bytes...)
 		s.sender.bytes = nil
@@ -33,7 +33,7 @@ func (p *Protocol) Send(c *upstream.Conn, req *upstream.Request) error {
 	*buf = head
 	err := s.sender.sendFirst(c, head)
 	p.putHead(buf)
-	if err == nil && s.sender.pending() {
+	if err == nil {
 		err = p.sendBody(c, &s.sender)
 	}
 	return err
@@ -50,8 +50,15 @@ func (p *Protocol) putHead(buf *[]byte) {
 	}
 }
 
-// appendHead appends the head of the request, its blank line included.
-func (p *Protocol) appendHead(b []byte, req *upstream.Request) []byte {
+// headWriter writes a request's head.
+type headWriter struct {
+	b    []byte
+	req  *upstream.Request
+	each func(name, value []byte) bool // the method field, bound once: it is the body of a loop over the client's fields
+}
+
+// append appends the head of the request to b, its blank line included.
+func (w *headWriter) append(b []byte, req *upstream.Request, keepAlive bool) []byte {
 	b = append(b, req.Method...)
 	b = append(b, ' ')
 	b = appendTarget(b, req.Target)
@@ -59,22 +66,28 @@ func (p *Protocol) appendHead(b []byte, req *upstream.Request) []byte {
 	b = appendValue(b, host(req))
 	b = append(b, "\r\n"...)
 	if req.Header != nil {
-		for name, value := range req.Header.All() {
-			if passes(name) && !replaced(req.Set, name) {
-				b = appendField(b, name, value)
-			}
-		}
+		w.b, w.req = b, req
+		req.Header.All()(w.each)
+		b, w.b, w.req = w.b, nil, nil
 	}
 	for i := range req.Set {
 		if f := &req.Set[i]; len(f.Value) > 0 && passes(f.Name) {
 			b = appendField(b, f.Name, f.Value)
 		}
 	}
-	if !p.keepAlive {
+	if !keepAlive {
 		b = append(b, "Connection: close\r\n"...)
 	}
 	b = appendFraming(b, req)
 	return append(b, "\r\n"...)
+}
+
+// field takes one of the client's fields over.
+func (w *headWriter) field(name, value []byte) bool {
+	if passes(name) && !replaced(w.req.Set, name) {
+		w.b = appendField(w.b, name, value)
+	}
+	return true
 }
 
 // appendFraming appends the field that says how long the body is: RFC 9112, section 6. A request without a body carries

@@ -42,7 +42,10 @@ func (s *sender) start(req *upstream.Request) {
 }
 
 // pending says that the peer has not got the whole request.
-func (s *sender) pending() bool { return s.broken || len(s.bytes) > 0 || s.body != nil }
+func (s *sender) pending() bool { return s.broken || s.more() }
+
+// more says that there is something to send to a connection that takes it.
+func (s *sender) more() bool { return !s.broken && (len(s.bytes) > 0 || s.body != nil) }
 
 // abandon gives the rest of the body up.
 func (s *sender) abandon() { s.bytes, s.body, s.broken = nil, nil, true }
@@ -64,22 +67,12 @@ func (s *sender) sendFirst(c *upstream.Conn, head []byte) error {
 
 // sendBody sends what is left of the body, until the peer answers.
 func (p *Protocol) sendBody(c *upstream.Conn, s *sender) error {
-	for s.pending() && !s.broken {
+	for s.more() {
 		if c.Readable() {
 			return nil
 		}
 		if err := p.sendPiece(c, s); err != nil {
 			return answered(c, err)
-		}
-	}
-	return nil
-}
-
-// finishBody sends what is left of the body to a peer that has begun to answer and wants it even so.
-func (p *Protocol) finishBody(c *upstream.Conn, s *sender) error {
-	for s.pending() && !s.broken {
-		if err := p.sendPiece(c, s); err != nil {
-			return err
 		}
 	}
 	return nil
