@@ -100,7 +100,7 @@ func (c *conn) Read(p []byte) (int, error) {
 // messages, so p is all of it. The deadline of the head is one for all of it, from its first byte. When there is no
 // good head, the error is io.EOF: everything else has been said to the client and in the log.
 func (c *conn) readHead(p []byte) (int, error) {
-	c.muted = false
+	c.muted, c.unclean = false, false
 	c.head.reset()
 	c.enter(waiting)
 	due, n, blank := c.l.clock.Load()+int64(c.l.opts.KeepaliveTimeout), 0, 0
@@ -135,6 +135,7 @@ func (c *conn) readHead(p []byte) (int, error) {
 func (c *conn) noHead(begun []byte, err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) && len(begun) > 0 {
 		c.refuse(begun, errHeadTimeout)
+		c.unclean = false // it has had its time
 	}
 	c.at = atEnd
 	return io.EOF

@@ -17,7 +17,8 @@
 // # Rules
 //
 // A malformed request is answered with nginx's error page, logged as "request refused" and its connection closed; nothing
-// of it reaches a handler. Everything a handler borrows from the exchange is valid until Finish.
+// of it reaches a handler. Everything a handler borrows from the exchange is valid until Finish. The body of a request is
+// read by one goroutine at a time, and by none but that of Content.WriteTo once Serve has returned.
 //
 // # Locks
 //

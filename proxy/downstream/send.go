@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"runtime/debug"
 	"strconv"
 
@@ -34,9 +35,7 @@ func (c *conn) respond() bool {
 	c.ex.Reset()
 	c.body = body{}
 	c.muted = true
-	if c.out.close && c.at != atHead {
-		c.unclean = true
-	}
+	c.unclean = c.at != atHead && c.out.err == nil && !errors.Is(c.failed, os.ErrDeadlineExceeded)
 	return !c.out.close
 }
 
