@@ -262,6 +262,7 @@ func TestListener_Shutdown(t *testing.T) {
 		idle.send(getHello).response("GET")
 		busy.send("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
 		<-running
+		synctest.Wait() // the client has its response a little before the server has finished
 		if got := s.Stats(); got.Active != 3 || got.Writing != 1 || got.Waiting != 2 {
 			t.Errorf("got %+v", got)
 		}
