@@ -60,7 +60,7 @@ func TestBackend_RestartsOnlyWhatCrashed(t *testing.T) {
 
 	programs["serve 1"].tell(t, "complain out of luck")
 	programs["serve 1"].tell(t, "exit 7")
-	exited := h.await(t, supervisor.Exited)
+	exited := h.awaitExit(t)
 	if exited.Process != 1 || exited.PID != before[0].PID || exited.Exit.Code != 7 || exited.Exit.Text != "exit code 7" ||
 		!slices.Equal(exited.Exit.Output, []string{"out of luck"}) {
 		t.Errorf("got %+v, want exit code 7 of process 1 and its last words", exited)
@@ -88,7 +88,7 @@ func TestBackend_KeepsTheLastLinesOfAnExit(t *testing.T) {
 	h := newHarness(t, "exit", 1, nil)
 	h.start(t)
 	h.await(t, supervisor.Starting)
-	e := h.await(t, supervisor.Exited)
+	e := h.awaitExit(t)
 	if len(e.Exit.Output) != 20 || e.Exit.Output[0] != "line 5" || e.Exit.Output[19] != "line 24" || e.Exit.Code != 3 {
 		t.Errorf("got exit %+v, want code 3 and lines 5 to 24", e.Exit)
 	}
@@ -184,7 +184,7 @@ func TestBackend_KillsWhatDoesNotGetReady(t *testing.T) {
 	h := newHarness(t, "deaf", 1, func(o *supervisor.Options) { o.Ready.Timeout = 20 * time.Millisecond })
 	h.start(t)
 	h.await(t, supervisor.Starting)
-	if e := h.await(t, supervisor.Exited); e.Exit.Text != killedExit {
+	if e := h.awaitExit(t); e.Exit.Text != killedExit {
 		t.Errorf("got %+v, want %s", e.Exit, killedExit)
 	}
 	h.await(t, supervisor.Restarting)
@@ -231,7 +231,7 @@ func TestBackend_WaitsForAPortTakenMeanwhile(t *testing.T) {
 	h.await(t, supervisor.Starting)
 	h.await(t, supervisor.Ready)
 	h.witness.next(t).tell(t, "exit 0")
-	h.await(t, supervisor.Exited)
+	h.awaitExit(t)
 	h.await(t, supervisor.Restarting)
 	e := h.await(t, supervisor.Restarting)
 	if e.Err == nil || !strings.Contains(e.Err.Error(), strconv.Itoa(e.Port)) {

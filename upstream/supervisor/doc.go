@@ -1,7 +1,7 @@
 // Package supervisor starts the processes of a backend, watches, restarts and stops them.
 //
 // A Backend owns a fixed number of processes, each with a number from 1 and a port on 127.0.0.1. It says what happens to
-// them by events (Options.OnEvent): whoever spreads requests adds an address at Ready and drops it at Exited or Stopping.
+// them by events (Options.OnEvent): whoever spreads requests adds an address at Ready and drops it at Stopping.
 // One goroutine owns each process and walks through its life (process.go); a run is one launch of it, from the system
 // call to the end of its tree (run.go).
 //

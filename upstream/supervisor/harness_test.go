@@ -88,6 +88,13 @@ func (h *harness) awaitReady(t *testing.T, n int) {
 	}
 }
 
+// awaitExit awaits that a run is being ended, and then that it has ended.
+func (h *harness) awaitExit(t *testing.T) supervisor.Event {
+	t.Helper()
+	h.await(t, supervisor.Stopping)
+	return h.await(t, supervisor.Exited)
+}
+
 func (h *harness) stop(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)

@@ -27,7 +27,7 @@ type process struct {
 // supervise returns when the backend was stopped and nothing of the process runs.
 func (p *process) supervise(r *run) {
 	for r != nil {
-		p.log.Info("process started", "pid", r.pid())
+		notice(p.log, "process started", "pid", r.pid())
 		p.become(Event{State: Starting, PID: r.pid()})
 		ready := p.watch(r)
 		p.bury(r)
@@ -42,7 +42,7 @@ func (p *process) watch(r *run) time.Duration {
 		return 0
 	}
 	since := time.Now()
-	r.log.Info("process ready", "took", since.Sub(r.started))
+	notice(r.log, "process ready", "took", since.Sub(r.started))
 	p.become(Event{State: Ready, PID: r.pid()})
 	select {
 	case <-r.exited:
@@ -80,11 +80,11 @@ func (p *process) bury(r *run) {
 	grace, cancel := context.WithTimeout(p.backend.hurry, p.backend.opts.StopTimeout)
 	defer cancel()
 	stopping := p.backend.stop.Err() != nil
+	p.become(Event{State: Stopping, PID: r.pid()}) // before the wait for its tree: it gets no request from here on
 	if !stopping {
 		cancel()
 	} else {
-		r.log.Info("process stopping")
-		p.become(Event{State: Stopping, PID: r.pid()})
+		notice(r.log, "process stopping")
 		if err := r.tree.interrupt(); err != nil {
 			r.log.Debug("process not asked to stop", "err", err)
 			cancel()
@@ -93,10 +93,10 @@ func (p *process) bury(r *run) {
 	exit, err := r.end(grace)
 	attrs := []any{"code", exit.Code, "took", exit.At.Sub(r.started), "err", exit.Text}
 	if stopping {
-		r.log.Info("process exited", attrs...)
+		notice(r.log, "process exited", attrs...)
 	} else {
 		// Its last words, for those who do not log the output line by line.
-		r.log.Warn("process exited", append([]any{"output", strings.Join(exit.Output, "\n")}, attrs...)...)
+		r.log.Warn("process exited", append(attrs, "output", strings.Join(exit.Output, "\n"))...)
 	}
 	if err != nil {
 		r.log.Error("process left behind", "err", err)
@@ -112,7 +112,7 @@ func (p *process) relaunch(ready time.Duration) *run {
 	for stop.Err() == nil {
 		delay := p.backoff.next(ready)
 		ready = 0
-		p.log.Info("process restarting", "delay", delay)
+		notice(p.log, "process restarting", "delay", delay)
 		p.become(Event{State: Restarting, Delay: delay, Err: cause})
 		select {
 		case <-stop.Done():
@@ -170,4 +170,9 @@ func (p *process) become(e Event) {
 	close(b.changed)
 	b.changed = make(chan struct{})
 	b.mu.Unlock()
+}
+
+// notice logs what belongs to the life of a process, at nginx's level for it.
+func notice(log *slog.Logger, event string, attrs ...any) {
+	log.Log(context.Background(), levelNotice, event, attrs...) //nolint:sloglint // the callers' events are constants
 }

@@ -5,16 +5,16 @@ import "time"
 // State is where a process stands in its life.
 type State uint8
 
-// The states of a process. From Idle it goes to Starting, Ready, Exited, Restarting, and to Starting again; a process
-// that does not get ready goes from Starting to Exited. Stop leads from any of them over Stopping and Exited, where a
-// process runs, to Stopped.
+// The states of a process. From Idle it goes to Starting, Ready, Stopping, Exited, Restarting, and to Starting again; a
+// process that does not get ready goes from Starting to Stopping. Stop leads from any of them, over Stopping and Exited
+// where a process runs, to Stopped.
 const (
 	Idle       State = iota // not launched yet
 	Starting                // launched, not ready yet
 	Ready                   // accepts requests
 	Exited                  // ended, with its tree; what follows is decided at once
 	Restarting              // waits for its next launch
-	Stopping                // asked to end
+	Stopping                // its process has ended or is asked to; its tree is being ended
 	Stopped                 // ended by Stop: the last state
 )
 

@@ -15,7 +15,7 @@ func TestBackend_HandsOverNoDescriptors(t *testing.T) {
 	h.start(t)
 	h.await(t, supervisor.Starting)
 	// The fourth is the folder that ls reads.
-	if got, want := h.await(t, supervisor.Exited).Exit.Output, []string{"0", "1", "2", "3"}; !slices.Equal(got, want) {
+	if got, want := h.awaitExit(t).Exit.Output, []string{"0", "1", "2", "3"}; !slices.Equal(got, want) {
 		t.Errorf("got descriptors %v, want %v", got, want)
 	}
 }
@@ -27,7 +27,7 @@ func TestBackend_TellsOfAnExitThoughAStrangerHoldsThePipe(t *testing.T) {
 	programs := h.witness.take(t, 2)
 	h.drain()
 	programs["escape 1"].tell(t, "exit 5")
-	if e := h.await(t, supervisor.Exited); e.Exit.Code != 5 {
+	if e := h.awaitExit(t); e.Exit.Code != 5 {
 		t.Errorf("got %+v, want exit code 5", e.Exit)
 	}
 	programs["grandchild 1"].tell(t, "exit 0")

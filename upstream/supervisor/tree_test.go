@@ -47,7 +47,7 @@ func TestBackend_StopsWhileStartingAndWhileWaiting(t *testing.T) {
 	waiting := newHarness(t, "exit", 1, func(o *supervisor.Options) { o.BackoffMin, o.BackoffMax = time.Hour, time.Hour })
 	waiting.start(t)
 	waiting.await(t, supervisor.Starting)
-	waiting.await(t, supervisor.Exited)
+	waiting.awaitExit(t)
 	waiting.await(t, supervisor.Restarting)
 	waiting.stop(t)
 	if got, want := waiting.drain()[1], "stopped"; got != want {
