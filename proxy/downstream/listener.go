@@ -144,7 +144,8 @@ func (o *Options) setDefaults() {
 func (l *Listener) Serve() error {
 	shortest := min(l.opts.HeaderTimeout, l.opts.BodyTimeout, l.opts.SendTimeout, l.opts.KeepaliveTimeout)
 	every := max(min(sweepEvery, shortest/4), time.Millisecond)
-	go l.sweep(every) // ends when l.empty is closed, which remove does after a Shutdown
+	l.clock.Store(l.now()) // New may be long ago
+	go l.sweep(every)      // ends when l.empty is closed, which remove does after a Shutdown
 	err := l.server.Serve(acceptor{l.opts.Listener, l})
 	l.drain() // for the case that somebody else closed the socket
 	return err

@@ -1,9 +1,11 @@
 package downstream_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"spillway/proxy"
+	"spillway/proxy/downstream"
 )
 
 // pipes is a listener in memory.
@@ -117,6 +120,29 @@ func TestTimeouts_Head(t *testing.T) {
 		}
 		within(t, "slow head", time.Since(began), 15*time.Second)
 		c.closed()
+	})
+}
+
+func TestTimeouts_BeginWithServe(t *testing.T) {
+	bubble(t, func(t bubbled) {
+		p, log := newPipes(), slog.New(slog.DiscardHandler)
+		l, err := downstream.New(downstream.Options{Listener: p, Front: front(t, hello, log), Log: log})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Hour) // the backends take their time
+		go l.Serve()            // ends with the Shutdown below
+		c, err := p.dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(10 * time.Second)
+		cl := &client{Conn: c, tb: t, r: bufio.NewReader(c)}
+		cl.send(getHello).response("GET")
+		c.Close()
+		if err := l.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
 	})
 }
 
