@@ -155,7 +155,7 @@ func (a *App) announce() {
 		return
 	}
 	say := func(format string, args ...any) { _, _ = fmt.Fprintf(a.opts.Out, format+"\n", args...) }
-	say("spillway %s runs with the %s.", a.opts.Version, a.config.File)
+	say("spillway %s, configuration: %s", a.opts.Version, a.config.File)
 	for _, b := range a.backends {
 		say("  %d processes of %s on ports %s", len(b.ports), b.config.Name, portList(b.ports))
 	}

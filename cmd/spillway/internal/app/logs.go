@@ -36,7 +36,8 @@ func (a *App) openLogs() error {
 	l := &logs{}
 	a.logs = l
 	var err error
-	if l.errors, err = logfile.Open(logfile.Options{Path: a.config.ErrorLog.Path}); err != nil {
+	lost := errorlog.Lost(formats[a.config.ErrorLog.Format])
+	if l.errors, err = logfile.Open(logfile.Options{Path: a.config.ErrorLog.Path, Lost: lost}); err != nil {
 		return fmt.Errorf("error_log: %w", err)
 	}
 	handler, err := errorlog.New(errorlog.Options{

@@ -17,6 +17,8 @@ func (a *App) newMetrics() *metrics.Metrics {
 	m.Gauge("spillway_temp_disk_budget_bytes", "Disk space that spill files may use; 0 is no limit.", nil,
 		func() float64 { return float64(a.spill.Budget()) })
 	m.Gauge("spillway_temp_files", "Spill files that are open.", nil, func() float64 { return float64(a.spill.Files()) })
+	m.Gauge("spillway_requests_in_flight", "Requests that are being served.", nil,
+		func() float64 { return float64(a.connections().Writing) })
 	m.Counter("spillway_temp_errors_total", "Failures to create, write or read a spill file.", nil,
 		func() float64 { return float64(a.spill.Stats().Errors) })
 	m.Counter("spillway_log_lines_dropped_total", "Log lines that a slow or full disk did not take.", nil, a.logs.dropped)
