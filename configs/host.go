@@ -22,29 +22,32 @@ func (c *Config) CheckHost() Problems {
 }
 
 func (k *checker) directory(b *Backend) {
-	at := b.Places.At("directory")
-	if _, err := os.ReadDir(b.Directory); err != nil {
-		k.refuse(at, "%v", err)
-		return // a command could only be looked for in it
+	_, err := os.ReadDir(b.Directory)
+	if err != nil {
+		k.refuse(b.Places.At("directory"), "%v", err)
 	}
-	if len(b.Command) > 0 {
+	if len(b.Command) > 0 && (err == nil || !isPath(b.Command[0])) { // a path may be looked for in the directory only
 		k.command(b)
 	}
+}
+
+// isPath says whether a program is written with a separator, so that it is not looked for in PATH.
+func isPath(name string) bool {
+	return filepath.IsAbs(name) || strings.ContainsFunc(name, func(r rune) bool { return r < 0x80 && os.IsPathSeparator(uint8(r)) })
 }
 
 // command looks for a program as the start of the process will: in PATH, or relative to the directory when it is written
 // with a separator.
 func (k *checker) command(b *Backend) {
 	name := b.Command[0]
-	isPath := filepath.IsAbs(name) || strings.ContainsFunc(name, func(r rune) bool { return r < 0x80 && os.IsPathSeparator(uint8(r)) })
-	if isPath {
+	if isPath(name) {
 		name = absolute(b.Directory, name)
 	}
 	_, err := exec.LookPath(name)
 	if err == nil {
 		return
 	}
-	if !isPath {
+	if !isPath(b.Command[0]) {
 		if _, here := exec.LookPath(filepath.Join(b.Directory, name)); here == nil {
 			k.refuse(b.Places.At("command"), "%s is not in PATH but in the directory: write %s", quote(name), quote("."+string(filepath.Separator)+name))
 			return

@@ -246,5 +246,5 @@ func TestConfig_CheckHostFindsWhatIsMissing(t *testing.T) {
 		`2: upstreams.app.backend.command: "`+base+`" is not in PATH but in the directory: write ".`+string(filepath.Separator)+base+`"`)
 	f("upstreams: {app: {backend: {command: ['." + string(filepath.Separator) + base + "', '{port}'], directory: '" + dir + "'}}}")
 	f("temp_path: no/such/temp\nupstreams:\n  app:\n    backend:\n      command: [x, '{port}']\n      directory: nowhere",
-		"2: temp_path: ", "7: upstreams.app.backend.directory: open ")
+		"2: temp_path: ", `6: upstreams.app.backend.command: exec: "x"`, "7: upstreams.app.backend.directory: open ")
 }
