@@ -30,6 +30,8 @@ type Group struct {
 	keepaliveTimeout  time.Duration
 	keepaliveRequests int
 	idle              atomic.Int64 // idle connections of all peers
+	sweeping          atomic.Bool  // sweep is due some time
+	closed            atomic.Bool  // no connection becomes idle any more
 	conns             conns
 }
 
@@ -78,6 +80,7 @@ func (g *Group) Idle() int64 { return g.idle.Load() }
 
 // Close closes the idle connections. Leased ones stay with their holders; they are closed at Release.
 func (g *Group) Close() {
+	g.closed.Store(true)
 	for _, p := range g.peers {
 		p.CloseIdle()
 	}

@@ -3,7 +3,6 @@ package upstream
 import (
 	"net"
 	"sync"
-	"time"
 
 	"spillway/upstream/socket"
 )
@@ -87,54 +86,4 @@ func (c *Conn) close() {
 	g := c.peer.group
 	*c = Conn{State: c.State}
 	g.conns.pool.Put(c)
-}
-
-// takeIdle returns the idle connection that was used last and is still open, or nil.
-func (p *Peer) takeIdle() *Conn {
-	if p.group.keepalive == 0 {
-		return nil
-	}
-	for {
-		p.mu.Lock()
-		last := len(p.idle) - 1
-		if last < 0 {
-			p.mu.Unlock()
-			return nil
-		}
-		c := p.idle[last]
-		p.idle[last] = nil
-		p.idle = p.idle[:last]
-		p.mu.Unlock()
-		p.group.idle.Add(-1)
-		if time.Since(c.idleSince) < p.group.keepaliveTimeout && c.watch.nothing() {
-			return c
-		}
-		c.close()
-	}
-}
-
-// putIdle keeps c for the next request, unless there are enough idle connections or the peer's process has gone.
-func (p *Peer) putIdle(c *Conn) bool {
-	g := p.group
-	if g.idle.Add(1) > int64(g.keepalive) || !p.ready.Load() {
-		g.idle.Add(-1)
-		return false
-	}
-	c.idleSince = time.Now()
-	p.mu.Lock()
-	p.idle = append(p.idle, c)
-	p.mu.Unlock()
-	return true
-}
-
-// CloseIdle closes the peer's idle connections.
-func (p *Peer) CloseIdle() {
-	p.mu.Lock()
-	idle := p.idle
-	p.idle = nil
-	p.mu.Unlock()
-	for _, c := range idle {
-		p.group.idle.Add(-1)
-		c.close()
-	}
 }

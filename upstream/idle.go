@@ -1,0 +1,108 @@
+package upstream
+
+import "time"
+
+// takeIdle returns the idle connection that was used last and is still open, or nil.
+func (p *Peer) takeIdle() *Conn {
+	if p.group.keepalive == 0 {
+		return nil
+	}
+	for {
+		p.mu.Lock()
+		last := len(p.idle) - 1
+		if last < 0 {
+			p.mu.Unlock()
+			return nil
+		}
+		c := p.idle[last]
+		p.idle[last] = nil
+		p.idle = p.idle[:last]
+		p.mu.Unlock()
+		p.group.idle.Add(-1)
+		if time.Since(c.idleSince) < p.group.keepaliveTimeout && c.watch.nothing() {
+			return c
+		}
+		c.close()
+	}
+}
+
+// putIdle keeps c for the next request, unless there are enough idle connections, the peer's process has gone, or the group
+// was closed.
+func (p *Peer) putIdle(c *Conn) bool {
+	g := p.group
+	if g.idle.Add(1) > int64(g.keepalive) {
+		g.idle.Add(-1)
+		return false
+	}
+	c.idleSince = time.Now()
+	p.mu.Lock()
+	// Asked under the lock: whoever sets these calls CloseIdle afterwards.
+	kept := p.ready.Load() && !g.closed.Load()
+	if kept {
+		p.idle = append(p.idle, c)
+	}
+	p.mu.Unlock()
+	if !kept {
+		g.idle.Add(-1)
+		return false
+	}
+	g.sweepAfter(g.keepaliveTimeout)
+	return true
+}
+
+// CloseIdle closes the peer's idle connections.
+func (p *Peer) CloseIdle() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle = nil
+	p.mu.Unlock()
+	p.drop(idle)
+}
+
+// closeExpired closes the connections that were idle for the keepalive timeout at the given time. It returns since when the
+// longest idle of the others is, the zero time without one.
+func (p *Peer) closeExpired(now time.Time) (oldest time.Time) {
+	p.mu.Lock()
+	n := 0
+	for n < len(p.idle) && now.Sub(p.idle[n].idleSince) >= p.group.keepaliveTimeout {
+		n++
+	}
+	expired := append([]*Conn(nil), p.idle[:n]...)
+	p.idle = append(p.idle[:0], p.idle[n:]...)
+	clear(p.idle[len(p.idle) : len(p.idle)+n])
+	if len(p.idle) > 0 {
+		oldest = p.idle[0].idleSince
+	}
+	p.mu.Unlock()
+	p.drop(expired)
+	return oldest
+}
+
+func (p *Peer) drop(idle []*Conn) {
+	for _, c := range idle {
+		p.group.idle.Add(-1)
+		c.close()
+	}
+}
+
+// sweepAfter sees to it that sweep runs, once, when the wait is over. A connection that nobody asks for any more would
+// otherwise keep a process busy that serves one connection at a time, and stay half open when that has closed it.
+func (g *Group) sweepAfter(wait time.Duration) {
+	if !g.sweeping.Load() && g.sweeping.CompareAndSwap(false, true) {
+		time.AfterFunc(wait, g.sweep) // not again when nothing is idle
+	}
+}
+
+// sweep closes what has been idle for too long, as nginx does with its keepalive_timeout.
+func (g *Group) sweep() {
+	g.sweeping.Store(false)
+	now, oldest := time.Now(), time.Time{}
+	for _, p := range g.peers {
+		if since := p.closeExpired(now); !since.IsZero() && (oldest.IsZero() || since.Before(oldest)) {
+			oldest = since
+		}
+	}
+	if !oldest.IsZero() {
+		g.sweepAfter(max(oldest.Add(g.keepaliveTimeout).Sub(now), time.Millisecond))
+	}
+}
