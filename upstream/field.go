@@ -107,8 +107,12 @@ func tokenByte(c byte) bool {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
 		return true
+	}
+	switch c {
+	case '-', '_', '.', '!', '#', '$', '%', '&', '\'', '*', '+', '^', '`', '|', '~':
+		return true
 	default:
-		return bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), c) >= 0
+		return false
 	}
 }
 

@@ -146,7 +146,7 @@ func (p *Peer) Picked(now time.Time) {
 func (p *Peer) EffectiveWeight() int64 {
 	effective := p.effective.Load()
 	if effective < int64(p.weight) {
-		p.effective.Add(1)
+		p.effective.CompareAndSwap(effective, effective+1)
 	}
 	return effective
 }
@@ -187,9 +187,9 @@ func (p *Peer) failed(now time.Time) bool {
 	p.mu.Lock()
 	p.accessed, p.checked = now, now
 	disabled := p.fails.Add(1) >= int64(p.maxFails)
-	p.mu.Unlock()
 	lowered := p.effective.Load() - int64(p.weight/p.maxFails)
 	p.effective.Store(max(lowered, 0))
+	p.mu.Unlock()
 	return disabled
 }
 
