@@ -172,6 +172,11 @@ func TestListener_ResponsesByteForByte(t *testing.T) {
 			"HTTP/1.1 200 OK\r\nServer: spillway\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n",
 		},
 		{
+			"fails before it begins", get, streamed(-1, &content{err: io.ErrUnexpectedEOF}),
+			"HTTP/1.1 502 Bad Gateway\r\nServer: spillway\r\nContent-Type: text/html\r\nContent-Length: 153\r\n" +
+				"Connection: close\r\n\r\n" + string(proxy.Page(502)),
+		},
+		{
 			"too short", get, streamed(9, &content{pieces: []string{"hello"}}),
 			"HTTP/1.1 200 OK\r\nServer: spillway\r\nContent-Length: 9\r\nConnection: close\r\n\r\nhello",
 		},

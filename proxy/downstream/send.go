@@ -70,8 +70,15 @@ func (c *conn) send() error {
 	if ex.Content == nil || !s.hasBody {
 		return s.whole(ex.Bytes)
 	}
-	if _, err := ex.Content.WriteTo(s); err != nil {
+	_, err := ex.Content.WriteTo(s)
+	switch {
+	case err != nil && s.tried:
 		return err
+	case err != nil: // not even the head has left: an error page is better than an empty reply
+		ex.SetError(&proxy.StatusError{Code: fasthttp.StatusBadGateway, Cause: proxy.CauseFailed, Err: err})
+		s.end()
+		s.begin(c)
+		return s.whole(ex.Bytes)
 	}
 	return s.last()
 }
@@ -84,6 +91,7 @@ type sender struct {
 	hasBody bool
 	chunked bool
 	left    int64 // of the declared length; -1 without one
+	tried   bool  // something was written, or should have been
 	sent    int64 // bytes of the body
 	close   bool  // the connection ends with this response
 	err     error
@@ -95,7 +103,7 @@ type sender struct {
 // begin decides how the body is framed (RFC 9112 section 6) and writes the head into the buffer.
 func (s *sender) begin(c *conn) {
 	ex, h := &c.ex, c.ex.Response
-	s.c, s.chunked, s.left = c, false, int64(len(ex.Bytes))
+	s.c, s.chunked, s.tried, s.left = c, false, false, int64(len(ex.Bytes))
 	status := ex.Status()
 	s.hasBody = !ex.Head() && status != fasthttp.StatusNoContent && status != fasthttp.StatusNotModified
 	if ex.Content != nil || ex.Head() && len(ex.Bytes) == 0 {
@@ -187,6 +195,7 @@ func (s *sender) chunk(size, p []byte) error {
 
 // frame sends the head if it is still to be sent, then before, p and after. Small pieces are copied together.
 func (s *sender) frame(before string, p []byte, after string) error {
+	s.tried = true
 	s.buf = append(s.buf, before...)
 	lead := len(s.buf)
 	if lead == 0 && len(after) == 0 {
