@@ -25,9 +25,12 @@ func TestResponse_AddFieldDropsWhatMustNotCross(t *testing.T) {
 		resp.AddField([]byte(name), []byte("dropped"))
 	}
 	kept := []upstream.Field{
-		{Name: []byte("x-Case"), Value: []byte("1")}, {Name: []byte("Set-Cookie"), Value: []byte("b=1")},
-		{Name: []byte("Set-Cookie"), Value: []byte("a=2")}, {Name: []byte("X-Accel"), Value: []byte("3")},
-		{Name: []byte("Content-Type"), Value: []byte("text/plain")}, {Name: []byte("X-Mine-Too"), Value: []byte("4")},
+		{Name: []byte("x-Case"), Value: []byte("1")},
+		{Name: []byte("Set-Cookie"), Value: []byte("b=1")},
+		{Name: []byte("Set-Cookie"), Value: []byte("a=2")},
+		{Name: []byte("X-Accel"), Value: []byte("3")},
+		{Name: []byte("Content-Type"), Value: []byte("text/plain")},
+		{Name: []byte("X-Mine-Too"), Value: []byte("4")},
 	}
 	want := map[string]int{}
 	for _, f := range kept {

@@ -32,14 +32,14 @@ func TestGroup_ClosesWhatIsIdleForTooLong(t *testing.T) {
 			return isEOF(err)
 		}
 		first := put()
-		time.Sleep(40 * time.Second) //nolint:forbidigo // the bubble's clock
+		time.Sleep(40 * time.Second)
 		second := put()
 		for _, tt := range []struct {
 			wait          time.Duration
 			first, second bool
 			idle          int64
 		}{{19 * time.Second, false, false, 2}, {2 * time.Second, true, false, 1}, {37 * time.Second, true, false, 1}, {3 * time.Second, true, true, 0}} {
-			time.Sleep(tt.wait) //nolint:forbidigo // the bubble's clock
+			time.Sleep(tt.wait)
 			synctest.Wait()
 			if a, b := closed(first), closed(second); a != tt.first || b != tt.second || g.Idle() != tt.idle {
 				t.Errorf("got %v, %v closed and %d idle, want %+v", a, b, g.Idle(), tt)

@@ -9,5 +9,5 @@ type watchCall struct{ b [1]byte }
 
 func (w *watchCall) nothing(fd uintptr) bool {
 	_, _, err := syscall.Recvfrom(int(fd), w.b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	return err == syscall.EAGAIN || err == syscall.EWOULDBLOCK //nolint:errorlint // a system call's error is never wrapped
+	return err == syscall.EAGAIN || err == syscall.EWOULDBLOCK
 }

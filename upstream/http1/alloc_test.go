@@ -1,6 +1,7 @@
 package http1_test
 
 import (
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -61,7 +62,7 @@ func TestProtocol_AllocatesNothing(t *testing.T) {
 				for err == nil && !resp.Complete {
 					_, err = resp.Body.Read(buf)
 				}
-				if err != nil && err != io.EOF || !resp.Reusable { //nolint:errorlint // As would allocate
+				if err != nil && !errors.Is(err, io.EOF) || !resp.Reusable {
 					t.Fatal(err)
 				}
 				conn.Release(upstream.Reusable)

@@ -33,8 +33,10 @@ func TestProtocol_SendsTheseBytes(t *testing.T) {
 		r.Header.Set("X-Gone", "1")
 		r.Header.Add("X-Two", "2")
 		r.Set = []upstream.Field{
-			{Name: []byte("HOST"), Value: []byte("b.test")}, {Name: []byte("x-gone")},
-			{Name: []byte("X-New"), Value: []byte("a\r\nb\x00c\td")}, {Name: []byte("Connection"), Value: []byte("upgrade")},
+			{Name: []byte("HOST"), Value: []byte("b.test")},
+			{Name: []byte("x-gone")},
+			{Name: []byte("X-New"), Value: []byte("a\r\nb\x00c\td")},
+			{Name: []byte("Connection"), Value: []byte("upgrade")},
 			{Name: []byte("Bad Name"), Value: []byte("1")},
 		}
 		r.Method, r.Bytes, r.BodyLength = []byte("POST"), []byte("body"), 4

@@ -84,8 +84,13 @@ func (c *contract) methods(t *testing.T) {
 func (c *contract) fields(t *testing.T) {
 	answer := Answer{Body: []byte("x"), Header: []Field{
 		{"Content-Type", "text/plain; charset=utf-8"},
-		{"Set-Cookie", "b=2; Path=/"}, {"Set-Cookie", "a=1"}, {"Set-Cookie", "b=3"},
-		{"Vary", "Cookie"}, {"Vary", "Accept"}, {"X-Empty", ""}, {"x-lower", "\xe4 \"quoted\"\tvalue"},
+		{"Set-Cookie", "b=2; Path=/"},
+		{"Set-Cookie", "a=1"},
+		{"Set-Cookie", "b=3"},
+		{"Vary", "Cookie"},
+		{"Vary", "Accept"},
+		{"X-Empty", ""},
+		{"x-lower", "\xe4 \"quoted\"\tvalue"},
 	}}
 	for i := range 50 {
 		answer.Header = append(answer.Header, Field{fmt.Sprintf("X-Many-%d", i), strings.Repeat("v", i)})
@@ -127,8 +132,14 @@ func (c *contract) fields(t *testing.T) {
 func (c *contract) hopByHop(t *testing.T) {
 	client, server := c.serve(t, func(*Request) Answer {
 		return Answer{Body: []byte("x"), Header: []Field{
-			{"Keep-Alive", "timeout=5"}, {"Proxy-Authenticate", "Basic"}, {"Upgrade", "h2c"}, {"Trailer", "X-T"},
-			{"Connection", "X-Mine"}, {"X-Mine", "1"}, {"X-Accel-Buffering", "no"}, {"X-Kept", "1"},
+			{"Keep-Alive", "timeout=5"},
+			{"Proxy-Authenticate", "Basic"},
+			{"Upgrade", "h2c"},
+			{"Trailer", "X-T"},
+			{"Connection", "X-Mine"},
+			{"X-Mine", "1"},
+			{"X-Accel-Buffering", "no"},
+			{"X-Kept", "1"},
 		}}
 	})
 	req := newRequest("GET", "/", nil)
