@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/windows"
@@ -20,6 +21,6 @@ var procWSAPoll = windows.NewLazySystemDLL("ws2_32.dll").NewProc("WSAPoll") // a
 
 func (w *watchCall) nothing(fd uintptr) bool {
 	*w = watchCall{fd: windows.Handle(fd), events: pollIn}
-	n, _, _ := procWSAPoll.Call(uintptr(unsafe.Pointer(w)), 1, 0)
+	n, _, _ := syscall.SyscallN(procWSAPoll.Addr(), uintptr(unsafe.Pointer(w)), 1, 0)
 	return n == 0
 }

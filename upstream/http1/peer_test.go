@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,12 +22,10 @@ type peer struct {
 	group *upstream.Group
 }
 
-// newPeer starts a peer; serve gets each connection and closes it when it returns. Unix sockets are used, because fuzzing
-// would use up the ports.
+// newPeer starts a peer; serve gets each connection, which is closed when it returns.
 func newPeer(tb testing.TB, opts http1.Options, serve func(net.Conn)) *peer {
 	tb.Helper()
-	path := filepath.Join(tb.TempDir(), "s")
-	listener, err := net.Listen("unix", path)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -46,7 +43,7 @@ func newPeer(tb testing.TB, opts http1.Options, serve func(net.Conn)) *peer {
 	}()
 	proto := http1.New(opts)
 	group, err := upstream.NewGroup(upstream.GroupOptions{
-		Name: "test", Protocol: proto, Peers: []upstream.PeerOptions{{Address: "unix:" + path}}, Keepalive: 2,
+		Name: "test", Protocol: proto, Peers: []upstream.PeerOptions{{Address: listener.Addr().String()}}, Keepalive: 2,
 		KeepaliveRequests: 1 << 30,
 	})
 	if err != nil {
