@@ -47,7 +47,7 @@ var ours = []struct {
 		"proxy/...", "balancer", "upstream/...", "buffering", "configs/...", "cmd/spillway/internal/...",
 	}},
 
-	{"deploy/bench", nil},
+	{"deploy/...", []string{"deploy/..."}},
 	{".ci/imports", nil},
 }
 
