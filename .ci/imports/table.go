@@ -32,7 +32,7 @@ var ours = []struct {
 	{"proxy/rewrite", []string{"proxy"}},
 	{"proxy/static", []string{"proxy"}},
 	{"proxy/cache", []string{"proxy", "buffering"}},
-	{"proxy/downstream", []string{"proxy"}},
+	{"proxy/downstream", []string{"proxy", "upstream/socket"}},
 	{"proxy/accesslog", []string{"proxy"}},
 	{"proxy/errorlog", []string{"proxy"}},
 	{"proxy/metrics", []string{"proxy"}},

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"spillway/proxy"
+	"spillway/upstream/socket"
 )
 
 // conn is the connection of a client, as fasthttp sees it. Read gives fasthttp whole heads that the guard has found
 // good, and bodies that end where their framing says; Write gives the client what send.go has not already sent.
 type conn struct {
-	net.Conn // the socket
+	*socket.Socket
 
 	l         *Listener
 	id        uint64 // nginx's *N
@@ -165,7 +166,7 @@ func (c *conn) wait(p []byte, due int64) (int, error) {
 	c.readDue.Store(due)
 	defer c.readDue.Store(0)
 	for {
-		n, err := c.Conn.Read(p)
+		n, err := c.Socket.Read(p)
 		switch {
 		case n > 0:
 			return n, nil
@@ -202,7 +203,7 @@ func (c *conn) write(p []byte) (int, error) {
 	for {
 		due := c.l.clock.Load() + int64(c.l.opts.SendTimeout)
 		c.writeDue.Store(due)
-		n, err := c.Conn.Write(p[written:])
+		n, err := c.Socket.Write(p[written:])
 		c.writeDue.Store(0)
 		written += n
 		c.sent += int64(n)
@@ -218,7 +219,7 @@ func (c *conn) writeAll(pieces *net.Buffers) (int64, error) {
 	for {
 		due := c.l.clock.Load() + int64(c.l.opts.SendTimeout)
 		c.writeDue.Store(due)
-		n, err := pieces.WriteTo(c.Conn)
+		n, err := c.WriteBuffers(pieces)
 		c.writeDue.Store(0)
 		written += n
 		c.sent += n
@@ -248,8 +249,7 @@ const (
 // for a while: a socket that is closed with bytes unread resets the connection, and the client may lose the response
 // (RFC 9112 section 9.6).
 func (c *conn) Close() error {
-	half, ok := c.Conn.(interface{ CloseWrite() error })
-	if (c.unclean || len(c.ahead) > 0) && ok && !c.l.draining.Load() && half.CloseWrite() == nil {
+	if (c.unclean || len(c.ahead) > 0) && !c.l.draining.Load() && c.CloseWrite() == nil {
 		c.enter(closing)
 		var sink [4 << 10]byte
 		for end := c.l.now() + int64(lingerTime); c.l.now() < end; {
@@ -258,7 +258,7 @@ func (c *conn) Close() error {
 			}
 		}
 	}
-	err := c.Conn.Close()
+	err := c.Socket.Close()
 	c.l.remove(c)
 	return err
 }

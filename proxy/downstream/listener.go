@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"spillway/proxy"
+	"spillway/upstream/socket"
 )
 
 // Options are the parts and limits of a Listener. A limit of 0 stands for its default.
@@ -193,18 +194,18 @@ func (l *Listener) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {
-		_ = c.Conn.Close()
+		_ = c.Socket.Close()
 	}
 }
 
 // add makes a conn of a socket; nil after Shutdown.
-func (l *Listener) add(socket net.Conn) *conn {
-	c := &conn{Conn: socket, l: l, watched: make(chan struct{}, 1), addresses: addressesOf(socket)}
+func (l *Listener) add(accepted net.Conn) *conn {
+	c := &conn{Socket: socket.New(accepted), l: l, watched: make(chan struct{}, 1), addresses: addressesOf(accepted)}
 	c.since.Store(l.clock.Load())
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.stopped {
-		_ = socket.Close()
+		_ = accepted.Close()
 		return nil
 	}
 	c.id = l.accepted.Add(1)

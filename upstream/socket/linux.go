@@ -97,17 +97,31 @@ func (t *transfer) writeBuffers(conn net.Conn, pieces *net.Buffers) (int64, erro
 	}
 	written := int64(0)
 	for len(*pieces) > 0 {
-		for len(*pieces) > 0 && t.message.Iovlen < maxPieces {
-			t.add((*pieces)[0])
-			*pieces = (*pieces)[1:]
+		for i := 0; i < len(*pieces) && t.message.Iovlen < maxPieces; i++ {
+			t.add((*pieces)[i])
 		}
 		n, err := t.flush(conn)
 		written += int64(n)
+		consume(pieces, n)
 		if err != nil {
 			return written, err
 		}
 	}
 	return written, nil
+}
+
+// consume takes n written bytes, and pieces that are empty, off the front.
+func consume(pieces *net.Buffers, n int) {
+	for len(*pieces) > 0 {
+		first := (*pieces)[0]
+		if n < len(first) {
+			(*pieces)[0] = first[n:]
+			return
+		}
+		n -= len(first)
+		(*pieces)[0] = nil
+		*pieces = (*pieces)[1:]
+	}
 }
 
 // add appends a piece to the message.
@@ -124,6 +138,9 @@ func (t *transfer) add(p []byte) {
 // flush writes the message.
 func (t *transfer) flush(conn net.Conn) (int, error) {
 	used := t.message.Iovlen
+	if used == 0 {
+		return 0, nil
+	}
 	t.message.Iov = &t.vector[0]
 	t.wrote, t.writeErr = 0, 0
 	err := t.raw.Write(t.writeAll)

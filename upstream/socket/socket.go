@@ -24,9 +24,19 @@ func (s *Socket) Read(p []byte) (int, error) { return s.io.read(s.Conn, p) }
 // Write writes all of p.
 func (s *Socket) Write(p []byte) (int, error) { return s.io.write(s.Conn, p) }
 
-// WriteBuffers writes all of the pieces in order, in as few system calls as the platform can, and consumes the slice.
+// WriteBuffers writes all of the pieces in order, in as few system calls as the platform can, and takes off the slice
+// what was written.
 func (s *Socket) WriteBuffers(pieces *net.Buffers) (int64, error) {
 	return s.io.writeBuffers(s.Conn, pieces)
+}
+
+// CloseWrite ends the sending side, so that the other side reads the end of the stream.
+func (s *Socket) CloseWrite() error {
+	half, ok := s.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return syscall.EINVAL
+	}
+	return half.CloseWrite()
 }
 
 // SyscallConn gives access to the descriptor; nil without one.

@@ -61,6 +61,40 @@ func TestSocket_WritesAllAlthoughTheOtherSideIsSlow(t *testing.T) {
 	}
 }
 
+func TestSocket_LeavesWhatWasNotWritten(t *testing.T) {
+	s, far := pair(t)
+	var pieces net.Buffers
+	want := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
+	for rest := want; len(rest) > 0; rest = rest[1<<20:] {
+		pieces = append(pieces, rest[:1<<20])
+	}
+	if err := s.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	n, err := s.WriteBuffers(&pieces)
+	if !errors.Is(err, os.ErrDeadlineExceeded) || n == 0 || n == int64(len(want)) {
+		t.Fatalf("got %d, %v, want a part and a deadline", n, err)
+	}
+	got := make(chan []byte)
+	go func() { // ends with CloseWrite
+		all, _ := io.ReadAll(far)
+		got <- all
+	}()
+	if err := s.SetWriteDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.WriteBuffers(&pieces)
+	if err != nil || n+m != int64(len(want)) {
+		t.Fatalf("got %d and %d, %v, want %d in all", n, m, err, len(want))
+	}
+	if err := s.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(<-got, want) {
+		t.Error("the other side got other bytes")
+	}
+}
+
 func TestSocket_ReadsToTheEnd(t *testing.T) {
 	s, far := pair(t)
 	sent := bytes.Repeat([]byte("0123456789"), 1<<17)
