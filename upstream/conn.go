@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"errors"
+	"io"
 	"net"
 	"os"
 	"sync/atomic"
@@ -23,7 +25,6 @@ type Conn struct {
 
 	peer     *Peer
 	net      *socket.Socket
-	watch    watch // of net
 	timeouts Timeouts
 
 	requests      int       // requests that this connection has carried, the present one included
@@ -70,7 +71,7 @@ func (c *Conn) WriteBuffers(pieces *net.Buffers) (int64, error) {
 // Readable says that a Read would not wait: there are bytes, the end, or an error. A protocol that sends a long body asks
 // it between two pieces, because a peer may answer early and close, which can destroy the answer on its way (RFC 9112,
 // section 9.5). It costs one system call.
-func (c *Conn) Readable() bool { return !c.watch.nothing() }
+func (c *Conn) Readable() bool { return !c.net.Quiet() }
 
 // Reused says that the connection has carried a request before: the peer may have closed it in the meantime.
 func (c *Conn) Reused() bool { return c.requests > 1 }
@@ -129,7 +130,7 @@ func (c *Conn) fail(call string, err error) error {
 	if c.canceled.Load() {
 		return &Error{Phase: c.Phase, Kind: Canceled, Text: "canceled", Err: os.ErrDeadlineExceeded}
 	}
-	if isEOF(err) {
+	if errors.Is(err, io.EOF) {
 		return err
 	}
 	return classify(c.Phase, call, err)

@@ -19,7 +19,7 @@ func (p *Peer) takeIdle() *Conn {
 		p.idle = p.idle[:last]
 		p.mu.Unlock()
 		p.group.idle.Add(-1)
-		if time.Since(c.idleSince) < p.group.keepaliveTimeout && c.watch.nothing() {
+		if time.Since(c.idleSince) < p.group.keepaliveTimeout && c.net.Quiet() {
 			return c
 		}
 		c.close()

@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"errors"
+	"io"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -29,7 +31,7 @@ func TestGroup_ClosesWhatIsIdleForTooLong(t *testing.T) {
 		closed := func(theirs net.Conn) bool {
 			_ = theirs.SetReadDeadline(time.Now().Add(time.Nanosecond))
 			_, err := theirs.Read(make([]byte, 1))
-			return isEOF(err)
+			return errors.Is(err, io.EOF)
 		}
 		first := put()
 		time.Sleep(40 * time.Second)

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"net"
 	"sync"
 
@@ -57,13 +58,12 @@ func (p *Peer) dial(timeouts Timeouts) (*Conn, error) {
 		c = &Conn{}
 	}
 	c.peer, c.net = p, socket.New(nc)
-	c.watch.bind(nc)
 	return c, nil
 }
 
 // connectError tells a dial that ran into its timeout from one that was refused.
 func connectError(err error) *Error {
-	if ne := net.Error(nil); asNetError(err, &ne) && ne.Timeout() {
+	if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
 		return &Error{Phase: Connecting, Kind: TimedOut, Text: "upstream timed out", Err: errTimedOut}
 	}
 	return classify(Connecting, "connect", err)

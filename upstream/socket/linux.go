@@ -13,7 +13,7 @@ import (
 // maxPieces is how many pieces one system call writes: a head and a body, or a few records with their headers.
 const maxPieces = 8
 
-// transfer does one recvfrom or sendmsg per turn on the descriptor, which Go has made non-blocking. syscall.RawConn calls
+// transfer does one recvfrom, sendto or sendmsg per turn on the descriptor, which Go has made non-blocking. syscall.RawConn calls
 // the functions below again when the poller says that the descriptor is ready. RawSyscall leaves out what Go does around
 // calls that may block, which costs more than the transfer of a small message; with MSG_DONTWAIT these never block.
 type transfer struct {
@@ -33,15 +33,7 @@ type transfer struct {
 	writeErr syscall.Errno
 }
 
-func (t *transfer) init(conn net.Conn) {
-	sc, ok := conn.(syscall.Conn)
-	if !ok {
-		return
-	}
-	raw, err := sc.SyscallConn()
-	if err != nil {
-		return
-	}
+func (t *transfer) bind(raw syscall.RawConn) {
 	t.raw, t.readOnce, t.writeAll = raw, t.receive, t.send
 }
 
@@ -156,8 +148,7 @@ func (t *transfer) flush(conn net.Conn) (int, error) {
 // send writes until all is gone; false means that the socket takes no more for now.
 func (t *transfer) send(fd uintptr) bool {
 	for t.message.Iovlen > 0 {
-		n, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&t.message)),
-			syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+		n, errno := t.sendOnce(fd)
 		switch errno {
 		case 0:
 			t.wrote += int(n)
@@ -171,6 +162,18 @@ func (t *transfer) send(fd uintptr) bool {
 		}
 	}
 	return true
+}
+
+// sendOnce writes what the socket takes. One piece goes without the message around it, which the kernel would copy too.
+func (t *transfer) sendOnce(fd uintptr) (uintptr, syscall.Errno) {
+	const flags = syscall.MSG_DONTWAIT | syscall.MSG_NOSIGNAL
+	if piece := t.message.Iov; t.message.Iovlen == 1 {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd, uintptr(unsafe.Pointer(piece.Base)),
+			uintptr(piece.Len), flags, 0, 0)
+		return n, errno
+	}
+	n, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, fd, uintptr(unsafe.Pointer(&t.message)), flags)
+	return n, errno
 }
 
 // advance takes n written bytes off the message.
@@ -188,4 +191,13 @@ func (t *transfer) advance(n uint64) {
 		}
 		t.message.Iov = (*syscall.Iovec)(unsafe.Add(unsafe.Pointer(first), unsafe.Sizeof(*first)))
 	}
+}
+
+// look is a read of the first byte that leaves it there.
+type look struct{ b [1]byte }
+
+func (l *look) nothing(fd uintptr) bool {
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&l.b[0])), 1,
+		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+	return errno == syscall.EAGAIN
 }

@@ -2,12 +2,15 @@
 
 package socket
 
-import "net"
+import (
+	"net"
+	"syscall"
+)
 
 // transfer is the net.Conn's own reading and writing.
 type transfer struct{}
 
-func (*transfer) init(net.Conn) {}
+func (*transfer) bind(syscall.RawConn) {}
 
 func (*transfer) read(conn net.Conn, p []byte) (int, error) { return conn.Read(p) }
 

@@ -8,13 +8,17 @@ import (
 // Socket is a connected TCP or unix socket. One goroutine may read while another writes.
 type Socket struct {
 	net.Conn
-	io transfer
+	io    transfer
+	quiet quiet
 }
 
 // New returns conn as a Socket; a conn that is no socket of the system works as it is.
 func New(conn net.Conn) *Socket {
 	s := &Socket{Conn: conn}
-	s.io.init(conn)
+	if raw, err := s.SyscallConn(); err == nil {
+		s.io.bind(raw)
+		s.quiet.bind(raw)
+	}
 	return s
 }
 
@@ -39,7 +43,7 @@ func (s *Socket) CloseWrite() error {
 	return half.CloseWrite()
 }
 
-// SyscallConn gives access to the descriptor; nil without one.
+// SyscallConn gives access to the descriptor; an error without one.
 func (s *Socket) SyscallConn() (syscall.RawConn, error) {
 	if sc, ok := s.Conn.(syscall.Conn); ok {
 		return sc.SyscallConn()

@@ -1,4 +1,4 @@
-package upstream
+package socket
 
 import (
 	"syscall"
@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// watchCall is WSAPOLLFD of winsock2.h.
-type watchCall struct {
+// look is WSAPOLLFD of winsock2.h.
+type look struct {
 	fd      windows.Handle
 	events  int16
 	revents int16
@@ -19,8 +19,8 @@ const pollIn = 0x0100
 
 var procWSAPoll = windows.NewLazySystemDLL("ws2_32.dll").NewProc("WSAPoll") // a DLL's entry point: constant once found
 
-func (w *watchCall) nothing(fd uintptr) bool {
-	*w = watchCall{fd: windows.Handle(fd), events: pollIn}
-	n, _, _ := syscall.SyscallN(procWSAPoll.Addr(), uintptr(unsafe.Pointer(w)), 1, 0)
+func (l *look) nothing(fd uintptr) bool {
+	*l = look{fd: windows.Handle(fd), events: pollIn}
+	n, _, _ := syscall.SyscallN(procWSAPoll.Addr(), uintptr(unsafe.Pointer(l)), 1, 0)
 	return n == 0
 }
