@@ -14,7 +14,8 @@ settings.configure(
     SECRET_KEY="for tests only",
     ALLOWED_HOSTS=["*"],
     ROOT_URLCONF=__name__,
-    MIDDLEWARE=["project.add_pid"],
+    # As in every new project; it adds Content-Length, without which the end of an answer is the end of its request.
+    MIDDLEWARE=["django.middleware.common.CommonMiddleware", "project.add_pid"],
     LOGGING_CONFIG=None,
 )
 
