@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"io"
+	"iter"
 	"log/slog"
 	"sync"
 	"time"
@@ -56,6 +57,9 @@ type Exchange struct {
 	Truncated     bool      // the response was cut after its head had been sent
 	End           time.Time // set by Finish
 
+	fields   iter.Seq2[[]byte, []byte] // of fieldsOf; kept by Reset
+	fieldsOf *fasthttp.RequestHeader
+
 	front    *Front
 	finished bool
 	gone     gone
@@ -106,6 +110,15 @@ func (ex *Exchange) Status() int { return ex.Response.StatusCode() }
 
 // Head says that the request's method is HEAD.
 func (ex *Exchange) Head() bool { return string(ex.Method) == fasthttp.MethodHead }
+
+// Fields iterates over the fields of the request in their order. The iterator is made once for all requests of a
+// connection, because making it allocates.
+func (ex *Exchange) Fields() iter.Seq2[[]byte, []byte] {
+	if ex.fieldsOf != ex.Request {
+		ex.fields, ex.fieldsOf = ex.Request.All(), ex.Request
+	}
+	return ex.fields
+}
 
 // Front returns the Front that serves the exchange; nil before Serve.
 func (ex *Exchange) Front() *Front { return ex.front }
@@ -182,5 +195,5 @@ func (ex *Exchange) Gone() bool {
 
 // Reset prepares the exchange for the next request; the front calls it after Finish. What only grows is kept.
 func (ex *Exchange) Reset() {
-	*ex = Exchange{Attempts: ex.Attempts[:0]}
+	*ex = Exchange{Attempts: ex.Attempts[:0], fields: ex.fields, fieldsOf: ex.fieldsOf}
 }

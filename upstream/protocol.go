@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"io"
+	"iter"
 
 	"github.com/valyala/fasthttp"
 )
@@ -27,8 +28,9 @@ type Request struct {
 	Path   []byte // decoded and normalised path, nginx's $uri
 	Query  []byte // without the question mark, as sent
 
-	Header *fasthttp.RequestHeader // the client's fields, without hop-by-hop fields; names are in canonical form
-	Set    []Field                 // replace fields of the same name; an empty value removes (nginx's proxy_set_header)
+	Header *fasthttp.RequestHeader   // the client's fields, without hop-by-hop fields; names are in canonical form
+	Fields iter.Seq2[[]byte, []byte] // Header.All(), if the caller has it already: making it allocates; see Each
+	Set    []Field                   // replace fields of the same name; an empty value removes (nginx's proxy_set_header)
 
 	Body       io.Reader // positioned at its start; nil when BodyLength is 0 or Bytes has it
 	Bytes      []byte    // the whole body, when it is in memory
@@ -41,6 +43,15 @@ type Request struct {
 	RemoteAddr, RemotePort string // the client
 	ServerAddr, ServerPort string // the listener's side of the client's connection
 	ServerName             string // the server's first configured name
+}
+
+// Each calls visit with the name and the value of each of the client's fields, in their order.
+func (r *Request) Each(visit func(name, value []byte) bool) {
+	if r.Fields != nil {
+		r.Fields(visit)
+		return
+	}
+	r.Header.All()(visit)
 }
 
 // Response is what a protocol received. The caller sets the first group; Receive sets the second.

@@ -129,7 +129,7 @@ func (r *run) buildRequest() {
 	ex, opts := r.ex, &r.h.opts
 	r.req = upstream.Request{
 		Method: ex.Method, Target: ex.Target, Path: ex.Path, Query: ex.Query,
-		Header: ex.Request, BodyLength: ex.BodyLength,
+		Header: ex.Request, Fields: ex.Fields(), BodyLength: ex.BodyLength,
 		Proto: ex.Proto, Scheme: ex.Scheme,
 		RemoteAddr: ex.RemoteAddr, RemotePort: ex.RemotePort, ServerAddr: ex.ServerAddr, ServerPort: ex.ServerPort,
 		ServerName: ex.ServerName(),

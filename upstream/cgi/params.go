@@ -156,7 +156,7 @@ func (v *Vars) collect(req *upstream.Request) {
 		v.visit = v.note
 	}
 	if req.Header != nil {
-		req.Header.All()(v.visit) // a loop over the iterator would allocate three times, this does once
+		req.Each(v.visit)
 	}
 	for i := range v.set {
 		if set := &v.set[i]; len(set.Value) > 0 && upstream.ValidName(set.Name) {

@@ -67,7 +67,7 @@ func (w *headWriter) append(b []byte, req *upstream.Request, keepAlive bool) []b
 	b = append(b, "\r\n"...)
 	if req.Header != nil {
 		w.b, w.req = b, req
-		req.Header.All()(w.each)
+		req.Each(w.each)
 		b, w.b, w.req = w.b, nil, nil
 	}
 	for i := range req.Set {
