@@ -2,9 +2,8 @@ package proxy
 
 import (
 	"errors"
+	"net/http"
 	"strconv"
-
-	"github.com/valyala/fasthttp"
 )
 
 // StatusError is an error that ends an exchange with a status of ours and its page.
@@ -32,22 +31,22 @@ func (e *StatusError) Unwrap() error { return e.Err }
 // statusText is the reason phrase on error pages, in nginx's words where they differ from RFC 9110's.
 func statusText(code int) string {
 	switch code {
-	case fasthttp.StatusRequestEntityTooLarge:
+	case http.StatusRequestEntityTooLarge:
 		return "Request Entity Too Large"
-	case fasthttp.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable:
 		return "Service Temporarily Unavailable"
-	case fasthttp.StatusGatewayTimeout:
+	case http.StatusGatewayTimeout:
 		return "Gateway Time-out"
-	case fasthttp.StatusRequestTimeout:
+	case http.StatusRequestTimeout:
 		return "Request Time-out"
-	case fasthttp.StatusRequestURITooLong:
+	case http.StatusRequestURITooLong:
 		return "Request-URI Too Large"
-	case fasthttp.StatusRequestHeaderFieldsTooLarge:
+	case http.StatusRequestHeaderFieldsTooLarge:
 		return "Request Header Or Cookie Too Large"
 	case StatusClientGone:
 		return "Client Closed Request"
 	default:
-		return fasthttp.StatusMessage(code)
+		return http.StatusText(code)
 	}
 }
 
@@ -63,7 +62,7 @@ func Page(code int) []byte {
 func (ex *Exchange) SetError(err error) {
 	failed := &StatusError{}
 	if !errors.As(err, &failed) {
-		failed = &StatusError{Code: fasthttp.StatusInternalServerError, Cause: CauseInternal, Err: err}
+		failed = &StatusError{Code: http.StatusInternalServerError, Cause: CauseInternal, Err: err}
 	}
 	if ex.Content != nil {
 		_ = ex.Content.Close(err)
@@ -75,8 +74,8 @@ func (ex *Exchange) SetError(err error) {
 	ex.Length = int64(len(ex.Bytes))
 	ex.Cause = failed.Cause
 	switch failed.Code {
-	case fasthttp.StatusBadRequest, fasthttp.StatusRequestTimeout, fasthttp.StatusRequestEntityTooLarge,
-		fasthttp.StatusRequestURITooLong, fasthttp.StatusRequestHeaderFieldsTooLarge, StatusClientGone:
+	case http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge,
+		http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge, StatusClientGone:
 		ex.CloseClient = true
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -109,7 +110,7 @@ type Content interface {
 func (ex *Exchange) Status() int { return ex.Response.StatusCode() }
 
 // Head says that the request's method is HEAD.
-func (ex *Exchange) Head() bool { return string(ex.Method) == fasthttp.MethodHead }
+func (ex *Exchange) Head() bool { return string(ex.Method) == http.MethodHead }
 
 // Fields iterates over the fields of the request in their order. The iterator is made once for all requests of a
 // connection, because making it allocates.

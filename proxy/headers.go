@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"net/http"
 
 	"github.com/valyala/fasthttp"
 )
@@ -21,7 +22,7 @@ func (ex *Exchange) prepare() error {
 
 // TooLarge is the error for a request body beyond client_max_body_size: 413, and the connection is closed.
 func TooLarge() error {
-	return &StatusError{Code: fasthttp.StatusRequestEntityTooLarge, Cause: CauseRequestBody, Err: errTooLarge}
+	return &StatusError{Code: http.StatusRequestEntityTooLarge, Cause: CauseRequestBody, Err: errTooLarge}
 }
 
 // HopByHop says whether a request field belongs to one connection only, RFC 9110 section 7.6.1, so that a proxy must not

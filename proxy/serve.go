@@ -4,9 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
-
-	"github.com/valyala/fasthttp"
 
 	"spillway/proxy/routing"
 )
@@ -51,19 +50,19 @@ func (f *Front) serve(ex *Exchange) (err error) {
 	defer func() {
 		if crash := recover(); crash != nil {
 			f.log.Error("handler panicked", "exchange", ex, "stack", string(debug.Stack()), "err", fmt.Sprint(crash))
-			err = &StatusError{Code: fasthttp.StatusInternalServerError, Cause: CauseInternal}
+			err = &StatusError{Code: http.StatusInternalServerError, Cause: CauseInternal}
 		}
 	}()
 	route, ok := f.routes.Find(ex.Host, ex.Path)
 	if !ok {
-		return &StatusError{Code: fasthttp.StatusNotFound}
+		return &StatusError{Code: http.StatusNotFound}
 	}
 	ex.Route = route
 	if err := ex.prepare(); err != nil {
 		return err
 	}
 	if route.Handler == nil {
-		return &StatusError{Code: fasthttp.StatusNotFound}
+		return &StatusError{Code: http.StatusNotFound}
 	}
 	return route.Handler.Serve(ex)
 }
