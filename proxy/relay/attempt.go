@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 // One exchange is tried on one peer after the other until a response head is there, or until the retry policy ends it:
 //
 //  1. try picks a peer and notes it as tried;
-//  2. exchangeHeads leases a connection, sends the request and receives the head;
+//  2. exchangeHeads leases a connection, sends the request and receives the head with the first bytes of the body;
 //  3. judge says what the outcome means: deliver it, try again, or give up.
 
 // noTime stands for a point that an attempt did not reach.
@@ -74,6 +75,10 @@ func (r *run) exchangeHeads(now time.Time, fresh bool) *upstream.Error {
 	r.sendErr = r.send()
 	if r.sendErr == nil || mayHaveAnswered(r.sendErr) {
 		err = r.receive()
+		if err == nil {
+			record.Head = time.Since(now)
+			err = r.receiveFirst()
+		}
 		if err != nil && r.sendErr != nil {
 			err = r.sendErr
 		}
@@ -87,7 +92,6 @@ func (r *run) exchangeHeads(now time.Time, fresh bool) *upstream.Error {
 		r.release(fateOf(failure))
 		return failure
 	}
-	record.Head = time.Since(now)
 	record.Status = ex.Status()
 	return nil
 }
@@ -105,6 +109,24 @@ func (r *run) receive() error {
 	r.resp.Header.DisableNormalizing()          // the peer's letter case
 	r.resp.Header.SetNoDefaultContentType(true) // what an earlier attempt left was reset, and this with it
 	return r.h.opts.Protocol.Receive(r.conn, &r.resp)
+}
+
+// receiveFirst waits for the first bytes of a body of which nothing came with the head. The head does not leave without
+// them, so that a peer which fails until then has still answered nothing, and one that sends its head apart from a small
+// body costs no pump. Without buffering the head is not held back.
+func (r *run) receiveFirst() error {
+	resp := &r.resp
+	if resp.Complete || len(resp.Prefix) > 0 || r.h.opts.Unbuffer {
+		return nil
+	}
+	r.conn.Phase = upstream.ReadingBody
+	n, err := resp.Body.Read(r.buffer.B)
+	resp.Prefix = r.buffer.B[:n]
+	if errors.Is(err, io.EOF) {
+		resp.Complete, resp.Body = true, nil
+		return nil
+	}
+	return err
 }
 
 // release gives the connection back; from then on the client's leaving cancels nothing.
@@ -155,8 +177,7 @@ func (r *run) dropAttempt() { r.ex.Attempts = r.ex.Attempts[:len(r.ex.Attempts)-
 
 // asUpstream returns err as the error of an attempt; every error of upstream and the protocols is one.
 func asUpstream(err error) *upstream.Error {
-	var failure *upstream.Error
-	if errors.As(err, &failure) {
+	if failure, ok := errors.AsType[*upstream.Error](err); ok {
 		return failure
 	}
 	return &upstream.Error{Phase: upstream.Sending, Kind: upstream.Failed, Text: err.Error()}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"log/slog"
@@ -40,7 +41,7 @@ const bufferSize = 4096
 
 // rig is a Listener whose only location passes to a group; everything is real but the peers.
 type rig struct {
-	t     testing.TB
+	t     *testing.T
 	addr  string
 	arena *buffering.Arena
 	spill *buffering.SpillDir
@@ -69,15 +70,9 @@ type setup struct {
 	disk    int64 // budget of the spill folder; 0: no limit
 }
 
-// eachWire runs a test with every language that peers speak.
-func eachWire(t *testing.T, test func(t *testing.T, wire upstreamtest.Wire)) {
-	t.Helper()
-	for _, wire := range []upstreamtest.Wire{upstreamtest.HTTP{}, upstreamtest.FastCGI{}} {
-		t.Run(wire.Name(), func(t *testing.T) {
-			t.Parallel()
-			test(t, wire)
-		})
-	}
+// wires are the languages that peers speak; most tests are run with each.
+func wires() []upstreamtest.Wire {
+	return []upstreamtest.Wire{upstreamtest.HTTP{}, upstreamtest.FastCGI{}}
 }
 
 // newProtocol returns the language, with connections that are kept.
@@ -89,7 +84,7 @@ func (s *setup) newProtocol() upstream.Protocol {
 }
 
 // start starts a rig. When the test ends it is checked that nothing is left of its exchanges.
-func start(t testing.TB, s setup) *rig {
+func start(t *testing.T, s setup) *rig {
 	t.Helper()
 	if s.wire == nil {
 		s.wire = upstreamtest.HTTP{}
@@ -214,7 +209,7 @@ func (r *rig) next() record {
 }
 
 // until waits for something that another goroutine brings about.
-func until(t testing.TB, what string, done func() bool) {
+func until(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !done(); runtime.Gosched() {
 		if time.Now().After(deadline) {
@@ -278,7 +273,7 @@ func (r *rig) wantNoLog(message string) {
 type client struct {
 	*net.TCPConn
 
-	t testing.TB
+	t *testing.T
 	r *bufio.Reader
 }
 
@@ -344,7 +339,7 @@ func (r *rig) do(method, target, body string) response {
 }
 
 // want checks a whole response.
-func (r response) want(t testing.TB, status int, body []byte) {
+func (r response) want(t *testing.T, status int, body []byte) {
 	t.Helper()
 	if r.status != status {
 		t.Errorf("got status %d, want %d", r.status, status)
@@ -368,15 +363,15 @@ func (r record) statuses() []int {
 
 // pattern is a body in which no two places look alike, and no two bodies.
 func pattern(seed, n int) []byte {
-	var b bytes.Buffer
-	for b.Len() < n {
-		fmt.Fprintf(&b, "%d:%x\r\n", seed, b.Len())
+	b := make([]byte, 0, n+8)
+	for len(b) < n {
+		b = binary.BigEndian.AppendUint64(b, uint64(seed)<<40|uint64(len(b)))
 	}
-	return b.Bytes()[:n]
+	return b[:n:n]
 }
 
 // serve starts a peer.
-func serve(t testing.TB, wire upstreamtest.Wire, handler func(*upstreamtest.Request) upstreamtest.Answer) *upstreamtest.Server {
+func serve(t *testing.T, wire upstreamtest.Wire, handler func(*upstreamtest.Request) upstreamtest.Answer) *upstreamtest.Server {
 	t.Helper()
 	return upstreamtest.NewServer(t, wire, handler)
 }
@@ -390,7 +385,7 @@ func answer(a upstreamtest.Answer) func(*upstreamtest.Request) upstreamtest.Answ
 var good = answer(upstreamtest.Answer{Body: []byte("good")})
 
 // refusing returns the address of a peer that refuses connections.
-func refusing(t testing.TB) string {
+func refusing(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

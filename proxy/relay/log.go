@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"spillway/upstream"
@@ -35,6 +36,16 @@ func (r *run) logNoPeers() {
 
 func (r *run) logClientGone(phase upstream.Phase) {
 	r.ex.Log().Info("client gone", r.about("phase", phase.String())...)
+}
+
+// logCut is about a response that ended early: by the peer, or because of the client.
+func (r *run) logCut(err error) {
+	failure, ok := errors.AsType[*upstream.Error](err)
+	if ok && failure.Kind != upstream.Canceled {
+		r.logFailed(failure)
+	} else {
+		r.logClientGone(upstream.ReadingBody)
+	}
 }
 
 func (r *run) logExcess() {

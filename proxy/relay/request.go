@@ -78,7 +78,7 @@ func (r *run) holdBody() error {
 // bodyFailed tells why a request body could not be read whole: because it is too large, because of the client (its error
 // is clientErr), or because it could not be held.
 func (r *run) bodyFailed(err, clientErr error) error {
-	known := (*proxy.StatusError)(nil)
+	known, isKnown := errors.AsType[*proxy.StatusError](err)
 	switch {
 	case errors.Is(err, buffering.ErrTooLarge):
 		r.logBodyTooLarge()
@@ -86,7 +86,7 @@ func (r *run) bodyFailed(err, clientErr error) error {
 	case clientErr == nil && !errors.Is(err, io.ErrUnexpectedEOF):
 		r.logBodyNotHeld(err)
 		return &proxy.StatusError{Code: http.StatusInternalServerError, Cause: proxy.CauseInternal, Err: err}
-	case !errors.As(err, &known):
+	case !isKnown:
 		known = &proxy.StatusError{Code: proxy.StatusClientGone, Cause: proxy.CauseClientGone, Err: err}
 		r.logBodyCut(err)
 	case known.Cause == proxy.CauseClientGone:

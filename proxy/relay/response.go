@@ -79,15 +79,10 @@ func (r *run) endResponse(err error) {
 		fate = upstream.Reusable
 	}
 	r.bodyErr = err
-	switch failure := (*upstream.Error)(nil); {
-	case err == nil:
-		if r.resp.Excess {
-			r.logExcess()
-		}
-	case errors.As(err, &failure) && failure.Kind != upstream.Canceled:
-		r.logFailed(failure)
-	default:
-		r.logClientGone(upstream.ReadingBody)
+	if err != nil {
+		r.logCut(err)
+	} else if r.resp.Excess {
+		r.logExcess()
 	}
 	r.release(fate)
 }

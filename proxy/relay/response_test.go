@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,57 +20,63 @@ var sizes = []int{
 }
 
 func TestHandler_ResponsesOfAllSizes(t *testing.T) {
-	eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
-		for _, unbuffer := range []bool{false, true} {
-			for _, undeclared := range []bool{false, true} {
-				peer := serve(t, wire, func(r *upstreamtest.Request) upstreamtest.Answer {
-					size := 0
-					_, _ = fmt.Sscanf(r.Target, "/%d", &size)
-					return upstreamtest.Answer{Body: pattern(size, size), Undeclared: undeclared}
-				})
-				r := start(t, setup{wire: wire, peers: at(peer.Addr()), options: func(o *relay.Options) { o.Unbuffer = unbuffer }})
-				c := r.connect()
-				for _, size := range sizes {
-					c.send(request("GET", fmt.Sprintf("/%d", size), "")).response("GET").want(t, 200, pattern(size, size))
-					rec := r.next()
-					if rec.Truncated || rec.Attempts[0].ReceivedBody != int64(size) || rec.Attempts[0].Received < int64(size) {
-						t.Errorf("%d bytes: got %+v", size, rec)
+	for _, wire := range wires() {
+		t.Run(wire.Name(), func(t *testing.T) {
+			t.Parallel()
+			for _, unbuffer := range []bool{false, true} {
+				for _, undeclared := range []bool{false, true} {
+					peer := serve(t, wire, func(r *upstreamtest.Request) upstreamtest.Answer {
+						size := 0
+						_, _ = fmt.Sscanf(r.Target, "/%d", &size)
+						return upstreamtest.Answer{Body: pattern(size, size), Undeclared: undeclared}
+					})
+					r := start(t, setup{wire: wire, peers: at(peer.Addr()), options: func(o *relay.Options) { o.Unbuffer = unbuffer }})
+					c := r.connect()
+					for _, size := range sizes {
+						c.send(request("GET", fmt.Sprintf("/%d", size), "")).response("GET").want(t, 200, pattern(size, size))
+						rec := r.next()
+						if rec.Truncated || rec.Attempts[0].ReceivedBody != int64(size) || rec.Attempts[0].Received < int64(size) {
+							t.Errorf("%d bytes: got %+v", size, rec)
+						}
+						c.send(request("HEAD", fmt.Sprintf("/%d", size), "")).response("HEAD").want(t, 200, nil)
+						if rec := r.next(); rec.Truncated {
+							t.Errorf("HEAD: got %+v", rec)
+						}
 					}
-					c.send(request("HEAD", fmt.Sprintf("/%d", size), "")).response("HEAD").want(t, 200, nil)
-					if rec := r.next(); rec.Truncated {
-						t.Errorf("HEAD: got %+v", rec)
+					if got := peer.Conns(); got != 1 {
+						t.Errorf("got %d connections to the peer, want 1", got)
 					}
+					r.wantNoLog("client gone")
 				}
-				if got := peer.Conns(); got != 1 {
-					t.Errorf("got %d connections to the peer, want 1", got)
-				}
-				r.wantNoLog("client gone")
 			}
-		}
-	})
+		})
+	}
 }
 
 // TestHandler_FreesPeerFromSlowClient: the peer is done while the client has read nothing yet.
 func TestHandler_FreesPeerFromSlowClient(t *testing.T) {
-	eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
-		body := pattern(1, 24<<20) // more than the sockets take
-		peer := serve(t, wire, answer(upstreamtest.Answer{Body: body}))
-		r := start(t, setup{wire: wire, peers: at(peer.Addr())})
-		c := r.connect()
-		c.send(request("GET", "/", ""))
-		until(t, "the peer is free", func() bool { return len(peer.Requests()) == 1 && r.idlePeers() })
-		select {
-		case rec := <-r.ended:
-			t.Fatalf("the client has not read, and the exchange is over: %+v", rec)
-		default:
-		}
-		c.response("GET").want(t, 200, body)
-		rec := r.next()
-		if rec.Spilled == 0 || rec.Truncated {
-			t.Errorf("got %d bytes spilled, truncated %v", rec.Spilled, rec.Truncated)
-		}
-		r.wantLog("response spilled", "level=WARN", "file=")
-	})
+	for _, wire := range wires() {
+		t.Run(wire.Name(), func(t *testing.T) {
+			t.Parallel()
+			body := pattern(1, 24<<20) // more than the sockets take
+			peer := serve(t, wire, answer(upstreamtest.Answer{Body: body}))
+			r := start(t, setup{wire: wire, peers: at(peer.Addr())})
+			c := r.connect()
+			c.send(request("GET", "/", ""))
+			until(t, "the peer is free", func() bool { return len(peer.Requests()) == 1 && r.idlePeers() })
+			select {
+			case rec := <-r.ended:
+				t.Fatalf("the client has not read, and the exchange is over: %+v", rec)
+			default:
+			}
+			c.response("GET").want(t, 200, body)
+			rec := r.next()
+			if rec.Spilled == 0 || rec.Truncated {
+				t.Errorf("got %d bytes spilled, truncated %v", rec.Spilled, rec.Truncated)
+			}
+			r.wantLog("response spilled", "level=WARN", "file=")
+		})
+	}
 }
 
 func TestHandler_LosesNothingWhenSpillFails(t *testing.T) {
@@ -85,28 +92,31 @@ func TestHandler_LosesNothingWhenSpillFails(t *testing.T) {
 
 // TestHandler_Streams: the client has the first half before the peer sends the second.
 func TestHandler_Streams(t *testing.T) {
-	eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
-		for _, unbuffer := range []bool{false, true} {
-			for _, undeclared := range []bool{false, true} {
-				for _, size := range []int{2, 3000, 20000, 200000} {
-					gate, body := make(chan struct{}), pattern(size, size)
-					peer := serve(t, wire, answer(upstreamtest.Answer{Body: body, Undeclared: undeclared, Gate: gate}))
-					r := start(t, setup{wire: wire, peers: at(peer.Addr()), options: func(o *relay.Options) { o.Unbuffer = unbuffer }})
-					c := r.connect().send(request("GET", "/", ""))
-					resp := c.head("GET")
-					half := make([]byte, size/2)
-					if _, err := io.ReadFull(resp.Body, half); err != nil {
-						t.Fatal(err)
-					}
-					close(gate)
-					rest, err := io.ReadAll(resp.Body)
-					if err != nil || !bytes.Equal(append(half, rest...), body) {
-						t.Errorf("got %d bytes and %v, want %d", size/2+len(rest), err, size)
+	for _, wire := range wires() {
+		t.Run(wire.Name(), func(t *testing.T) {
+			t.Parallel()
+			for _, unbuffer := range []bool{false, true} {
+				for _, undeclared := range []bool{false, true} {
+					for _, size := range []int{2, 3000, 20000, 200000} {
+						gate, body := make(chan struct{}), pattern(size, size)
+						peer := serve(t, wire, answer(upstreamtest.Answer{Body: body, Undeclared: undeclared, Gate: gate}))
+						r := start(t, setup{wire: wire, peers: at(peer.Addr()), options: func(o *relay.Options) { o.Unbuffer = unbuffer }})
+						c := r.connect().send(request("GET", "/", ""))
+						resp := c.head("GET")
+						half := make([]byte, size/2)
+						if _, err := io.ReadFull(resp.Body, half); err != nil {
+							t.Fatal(err)
+						}
+						close(gate)
+						rest, err := io.ReadAll(resp.Body)
+						if err != nil || !bytes.Equal(slices.Concat(half, rest), body) {
+							t.Errorf("got %d bytes and %v, want %d", size/2+len(rest), err, size)
+						}
 					}
 				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // TestHandler_NeverCompletesCutResponse: what the peer did not send whole, the client does not take for whole.
@@ -116,18 +126,21 @@ func TestHandler_NeverCompletesCutResponse(t *testing.T) {
 	} {
 		t.Run(fault.String(), func(t *testing.T) {
 			t.Parallel()
-			eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
-				for _, unbuffer := range []bool{false, true} {
-					for _, undeclared := range []bool{false, true} {
-						if undeclared && fault == upstreamtest.ShortBody {
-							continue // nothing is short of what was not declared
-						}
-						for _, size := range []int{100, 5000, 100000} {
-							cutResponse(t, wire, upstreamtest.Answer{Body: pattern(size, size), Undeclared: undeclared, Fault: fault}, unbuffer)
+			for _, wire := range wires() {
+				t.Run(wire.Name(), func(t *testing.T) {
+					t.Parallel()
+					for _, unbuffer := range []bool{false, true} {
+						for _, undeclared := range []bool{false, true} {
+							if undeclared && fault == upstreamtest.ShortBody {
+								continue // nothing is short of what was not declared
+							}
+							for _, size := range []int{100, 5000, 100000} {
+								cutResponse(t, wire, upstreamtest.Answer{Body: pattern(size, size), Undeclared: undeclared, Fault: fault}, unbuffer)
+							}
 						}
 					}
-				}
-			})
+				})
+			}
 		})
 	}
 }
@@ -157,25 +170,28 @@ func cutResponse(t *testing.T, wire upstreamtest.Wire, a upstreamtest.Answer, un
 }
 
 func TestHandler_CutsExcess(t *testing.T) {
-	eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
-		for _, size := range []int{100, 100000} {
-			peer := serve(t, wire, answer(upstreamtest.Answer{Body: pattern(size, size), Fault: upstreamtest.LongBody}))
-			r := start(t, setup{wire: wire, peers: at(peer.Addr())})
-			c := r.connect()
-			for range 2 {
-				c.send(request("GET", "/", "")).response("GET").want(t, 200, pattern(size, size))
-				if rec := r.next(); rec.Truncated {
-					t.Errorf("got %+v", rec)
+	for _, wire := range wires() {
+		t.Run(wire.Name(), func(t *testing.T) {
+			t.Parallel()
+			for _, size := range []int{100, 100000} {
+				peer := serve(t, wire, answer(upstreamtest.Answer{Body: pattern(size, size), Fault: upstreamtest.LongBody}))
+				r := start(t, setup{wire: wire, peers: at(peer.Addr())})
+				c := r.connect()
+				for range 2 {
+					c.send(request("GET", "/", "")).response("GET").want(t, 200, pattern(size, size))
+					if rec := r.next(); rec.Truncated {
+						t.Errorf("got %+v", rec)
+					}
+				}
+				if got := peer.Conns(); got != 2 {
+					t.Errorf("got %d connections to the peer, want 2: one with unread bytes is not used again", got)
+				}
+				if got := strings.Count(r.log.String(), "excess body"); got != 2 {
+					t.Errorf("got %d log lines of excess, want 2:\n%s", got, r.log)
 				}
 			}
-			if got := peer.Conns(); got != 2 {
-				t.Errorf("got %d connections to the peer, want 2: one with unread bytes is not used again", got)
-			}
-			if got := strings.Count(r.log.String(), "excess body"); got != 2 {
-				t.Errorf("got %d log lines of excess, want 2:\n%s", got, r.log)
-			}
-		}
-	})
+		})
+	}
 }
 
 func TestHandler_LogsStderr(t *testing.T) {
@@ -187,23 +203,26 @@ func TestHandler_LogsStderr(t *testing.T) {
 
 // TestHandler_ResponsesWithoutBody: 204 and 304 have none, and leave the connections in order.
 func TestHandler_ResponsesWithoutBody(t *testing.T) {
-	eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
-		for _, unbuffer := range []bool{false, true} {
-			peer := serve(t, wire, func(r *upstreamtest.Request) upstreamtest.Answer {
-				a := upstreamtest.Answer{Body: []byte("a body that is not to be sent")}
-				_, _ = fmt.Sscanf(r.Target, "/%d", &a.Status)
-				return a
-			})
-			r := start(t, setup{wire: wire, peers: at(peer.Addr()), options: func(o *relay.Options) { o.Unbuffer = unbuffer }})
-			c := r.connect()
-			for range 3 {
-				for _, status := range []int{204, 304} {
-					c.send(request("GET", fmt.Sprintf("/%d", status), "")).response("GET").want(t, status, nil)
-					if rec := r.next(); rec.Truncated {
-						t.Errorf("got %+v", rec)
+	for _, wire := range wires() {
+		t.Run(wire.Name(), func(t *testing.T) {
+			t.Parallel()
+			for _, unbuffer := range []bool{false, true} {
+				peer := serve(t, wire, func(r *upstreamtest.Request) upstreamtest.Answer {
+					a := upstreamtest.Answer{Body: []byte("a body that is not to be sent")}
+					_, _ = fmt.Sscanf(r.Target, "/%d", &a.Status)
+					return a
+				})
+				r := start(t, setup{wire: wire, peers: at(peer.Addr()), options: func(o *relay.Options) { o.Unbuffer = unbuffer }})
+				c := r.connect()
+				for range 3 {
+					for _, status := range []int{204, 304} {
+						c.send(request("GET", fmt.Sprintf("/%d", status), "")).response("GET").want(t, status, nil)
+						if rec := r.next(); rec.Truncated {
+							t.Errorf("got %+v", rec)
+						}
 					}
 				}
 			}
-		}
-	})
+		})
+	}
 }

@@ -62,33 +62,36 @@ func TestHandler_RetriesByNginxRules(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
-				first, second := refusing(t), serve(t, wire, good)
-				if tt.first.Status >= 0 {
-					first = serve(t, wire, answer(tt.first)).Addr()
-				}
-				r := start(t, setup{wire: wire, peers: at(first, second.Addr()), options: func(o *relay.Options) {
-					o.Retry.On = tt.on
-					o.Timeouts.Read = hurry
-				}})
-				got := r.do(tt.method, "/", "a body")
-				body := []byte("good")
-				switch {
-				case tt.status != 200 && tt.cause != "":
-					body = proxy.Page(tt.status)
-				case tt.status != 200:
-					body = []byte("bad")
-				}
-				got.want(t, tt.status, body)
-				rec := r.next()
-				if rec.Status != tt.status || rec.Cause != tt.cause || !slices.Equal(rec.statuses(), tt.attempts) {
-					t.Errorf("got status %d, cause %q, attempts %v, want %d, %q, %v\n%s",
-						rec.Status, rec.Cause, rec.statuses(), tt.status, tt.cause, tt.attempts, r.log)
-				}
-				if got := r.group.Peers()[0].Fails(); got != tt.fails {
-					t.Errorf("got %d fails, want %d", got, tt.fails)
-				}
-			})
+			for _, wire := range wires() {
+				t.Run(wire.Name(), func(t *testing.T) {
+					t.Parallel()
+					first, second := refusing(t), serve(t, wire, good)
+					if tt.first.Status >= 0 {
+						first = serve(t, wire, answer(tt.first)).Addr()
+					}
+					r := start(t, setup{wire: wire, peers: at(first, second.Addr()), options: func(o *relay.Options) {
+						o.Retry.On = tt.on
+						o.Timeouts.Read = hurry
+					}})
+					got := r.do(tt.method, "/", "a body")
+					body := []byte("good")
+					switch {
+					case tt.status != 200 && tt.cause != "":
+						body = proxy.Page(tt.status)
+					case tt.status != 200:
+						body = []byte("bad")
+					}
+					got.want(t, tt.status, body)
+					rec := r.next()
+					if rec.Status != tt.status || rec.Cause != tt.cause || !slices.Equal(rec.statuses(), tt.attempts) {
+						t.Errorf("got status %d, cause %q, attempts %v, want %d, %q, %v\n%s",
+							rec.Status, rec.Cause, rec.statuses(), tt.status, tt.cause, tt.attempts, r.log)
+					}
+					if got := r.group.Peers()[0].Fails(); got != tt.fails {
+						t.Errorf("got %d fails, want %d", got, tt.fails)
+					}
+				})
+			}
 		})
 	}
 }
@@ -168,71 +171,109 @@ func TestHandler_DisablesPeerAfterMaxFails(t *testing.T) {
 
 // TestHandler_RepeatsOnFreshConnection has a peer that closes an idle connection when the next request comes.
 func TestHandler_RepeatsOnFreshConnection(t *testing.T) {
-	eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
-		closing := serve(t, wire, func(r *upstreamtest.Request) upstreamtest.Answer {
-			if r.Sequence > 1 {
-				return upstreamtest.Answer{Fault: upstreamtest.CloseBeforeHead}
+	for _, wire := range wires() {
+		t.Run(wire.Name(), func(t *testing.T) {
+			t.Parallel()
+			closing := serve(t, wire, func(r *upstreamtest.Request) upstreamtest.Answer {
+				if r.Sequence > 1 {
+					return upstreamtest.Answer{Fault: upstreamtest.CloseBeforeHead}
+				}
+				return upstreamtest.Answer{Body: []byte("good")}
+			})
+			r := start(t, setup{wire: wire, peers: at(closing.Addr(), refusing(t)), options: func(o *relay.Options) { o.Retry.On = 0 }})
+			peer := r.group.Peers()[0]
+			r.group.Peers()[1].SetReady(false)
+			for range 3 {
+				r.do("GET", "/", "").want(t, 200, []byte("good"))
+				if rec := r.next(); !slices.Equal(rec.statuses(), []int{200}) || peer.Fails() != 0 {
+					t.Errorf("got attempts %v and %d fails, want one attempt and none", rec.statuses(), peer.Fails())
+				}
 			}
-			return upstreamtest.Answer{Body: []byte("good")}
+			if got := closing.Conns(); got != 3 {
+				t.Errorf("got %d connections, want 3", got)
+			}
+			r.wantNoLog("peer failed")
+			r.do("POST", "/", "x").want(t, 502, proxy.Page(502)) // it may have had its effect
+			if rec := r.next(); !slices.Equal(rec.statuses(), []int{502}) {
+				t.Errorf("got attempts %v, want one", rec.statuses())
+			}
 		})
-		r := start(t, setup{wire: wire, peers: at(closing.Addr(), refusing(t)), options: func(o *relay.Options) { o.Retry.On = 0 }})
-		peer := r.group.Peers()[0]
-		r.group.Peers()[1].SetReady(false)
-		for range 3 {
-			r.do("GET", "/", "").want(t, 200, []byte("good"))
-			if rec := r.next(); !slices.Equal(rec.statuses(), []int{200}) || peer.Fails() != 0 {
-				t.Errorf("got attempts %v and %d fails, want one attempt and none", rec.statuses(), peer.Fails())
-			}
-		}
-		if got := closing.Conns(); got != 3 {
-			t.Errorf("got %d connections, want 3", got)
-		}
-		r.wantNoLog("peer failed")
-		r.do("POST", "/", "x").want(t, 502, proxy.Page(502)) // it may have had its effect
-		if rec := r.next(); !slices.Equal(rec.statuses(), []int{502}) {
-			t.Errorf("got attempts %v, want one", rec.statuses())
-		}
-	})
+	}
 }
 
 // TestHandler_LeavesNothingOfFailedAttempt: what the client gets has no trace of a response that was not used.
 func TestHandler_LeavesNothingOfFailedAttempt(t *testing.T) {
-	eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
-		bad := serve(t, wire, answer(upstreamtest.Answer{Status: 503, Body: []byte("bad"), Header: []upstreamtest.Field{
-			{Name: "Content-Type", Value: "text/bad"}, {Name: "X-Bad", Value: "1"}, {Name: "Set-Cookie", Value: "bad=1"},
-			{Name: "Content-Encoding", Value: "bad"}, {Name: "Connection", Value: "X-Good"},
-		}}))
-		fine := serve(t, wire, answer(upstreamtest.Answer{Status: 201, Body: []byte("good"), Header: []upstreamtest.Field{
-			{Name: "X-Good", Value: "1"},
-		}}))
-		r := start(t, setup{wire: wire, peers: at(bad.Addr(), fine.Addr()), options: func(o *relay.Options) {
-			o.Retry.On = relay.OnHTTP503
-		}})
-		got := r.do("GET", "/", "")
-		got.want(t, 201, []byte("good"))
-		for _, name := range []string{"Content-Type", "X-Bad", "Set-Cookie", "Content-Encoding"} {
-			if values := got.header.Values(name); len(values) > 0 {
-				t.Errorf("got %s %q of the first attempt, or a default", name, values)
+	for _, wire := range wires() {
+		t.Run(wire.Name(), func(t *testing.T) {
+			t.Parallel()
+			bad := serve(t, wire, answer(upstreamtest.Answer{Status: 503, Body: []byte("bad"), Header: []upstreamtest.Field{
+				{Name: "Content-Type", Value: "text/bad"},
+				{Name: "X-Bad", Value: "1"},
+				{Name: "Set-Cookie", Value: "bad=1"},
+				{Name: "Content-Encoding", Value: "bad"},
+				{Name: "Connection", Value: "X-Good"},
+			}}))
+			fine := serve(t, wire, answer(upstreamtest.Answer{Status: 201, Body: []byte("good"), Header: []upstreamtest.Field{
+				{Name: "X-Good", Value: "1"},
+			}}))
+			r := start(t, setup{wire: wire, peers: at(bad.Addr(), fine.Addr()), options: func(o *relay.Options) {
+				o.Retry.On = relay.OnHTTP503
+			}})
+			got := r.do("GET", "/", "")
+			got.want(t, 201, []byte("good"))
+			for _, name := range []string{"Content-Type", "X-Bad", "Set-Cookie", "Content-Encoding"} {
+				if values := got.header.Values(name); len(values) > 0 {
+					t.Errorf("got %s %q of the first attempt, or a default", name, values)
+				}
 			}
-		}
-		if got.header.Get("X-Good") != "1" {
-			t.Error("X-Good of the second attempt is missing")
-		}
-	})
+			if got.header.Get("X-Good") != "1" {
+				t.Error("X-Good of the second attempt is missing")
+			}
+		})
+	}
+}
+
+// TestHandler_TriesNextAfterHeadAlone: a head without a byte of its body has not reached the client.
+func TestHandler_TriesNextAfterHeadAlone(t *testing.T) {
+	for _, wire := range wires() {
+		t.Run(wire.Name(), func(t *testing.T) {
+			t.Parallel()
+			for fault, status := range map[upstreamtest.Fault]int{
+				upstreamtest.CloseInBody: 502, upstreamtest.ResetInBody: 502, upstreamtest.HangInBody: 504,
+			} {
+				bad := serve(t, wire, answer(upstreamtest.Answer{
+					Body: []byte("x"), Fault: fault, Header: []upstreamtest.Field{{Name: "X-Bad", Value: "1"}},
+				}))
+				r := start(t, setup{wire: wire, peers: at(bad.Addr(), serve(t, wire, good).Addr()), options: func(o *relay.Options) {
+					o.Timeouts.Read = hurry
+				}})
+				got := r.do("GET", "/", "")
+				got.want(t, 200, []byte("good"))
+				if rec := r.next(); !slices.Equal(rec.statuses(), []int{status, 200}) || got.header.Get("X-Bad") != "" {
+					t.Errorf("%v: got attempts %v, fields %v", fault, rec.statuses(), got.header)
+				}
+				r = start(t, setup{wire: wire, peers: at(bad.Addr()), options: func(o *relay.Options) { o.Timeouts.Read = hurry }})
+				r.do("POST", "/", "x").want(t, status, proxy.Page(status))
+			}
+		})
+	}
 }
 
 // TestHandler_AnswersWithoutPeer: a page of ours has no field of the peer whose answer was not to be used.
 func TestHandler_AnswersWithoutPeer(t *testing.T) {
-	eachWire(t, func(t *testing.T, wire upstreamtest.Wire) {
-		bad := serve(t, wire, answer(upstreamtest.Answer{Fault: upstreamtest.CloseInHead, Header: []upstreamtest.Field{
-			{Name: "X-Bad", Value: "1"}, {Name: "Set-Cookie", Value: "bad=1"}, {Name: "X-Pad", Value: strings.Repeat("x", 500)},
-		}}))
-		r := start(t, setup{wire: wire, peers: at(bad.Addr())})
-		got := r.do("GET", "/", "")
-		got.want(t, 502, proxy.Page(502))
-		if got.header.Get("X-Bad") != "" || got.header.Get("Set-Cookie") != "" || got.header.Get("Content-Type") != "text/html" {
-			t.Errorf("got %v", got.header)
-		}
-		r.wantLog("peer failed", "level=ERROR", "attempt=1", `phase="reading response header from upstream"`, "prematurely closed")
-	})
+	for _, wire := range wires() {
+		t.Run(wire.Name(), func(t *testing.T) {
+			t.Parallel()
+			bad := serve(t, wire, answer(upstreamtest.Answer{Fault: upstreamtest.CloseInHead, Header: []upstreamtest.Field{
+				{Name: "X-Bad", Value: "1"}, {Name: "Set-Cookie", Value: "bad=1"}, {Name: "X-Pad", Value: strings.Repeat("x", 500)},
+			}}))
+			r := start(t, setup{wire: wire, peers: at(bad.Addr())})
+			got := r.do("GET", "/", "")
+			got.want(t, 502, proxy.Page(502))
+			if got.header.Get("X-Bad") != "" || got.header.Get("Set-Cookie") != "" || got.header.Get("Content-Type") != "text/html" {
+				t.Errorf("got %v", got.header)
+			}
+			r.wantLog("peer failed", "level=ERROR", "attempt=1", `phase="reading response header from upstream"`, "prematurely closed")
+		})
+	}
 }
