@@ -14,14 +14,14 @@ type speaker struct{}
 func (speaker) Send(*upstream.Conn, *upstream.Request) error     { return nil }
 func (speaker) Receive(*upstream.Conn, *upstream.Response) error { return nil }
 
-func group(t testing.TB, peers ...upstream.PeerOptions) *upstream.Group {
-	t.Helper()
+func group(tb testing.TB, peers ...upstream.PeerOptions) *upstream.Group {
+	tb.Helper()
 	for i := range peers {
 		peers[i].Address = "127.0.0.1:" + string(rune('1'+i))
 	}
 	g, err := upstream.NewGroup(upstream.GroupOptions{Name: "app", Protocol: speaker{}, Peers: peers})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return g
 }

@@ -48,8 +48,10 @@ func (t *transfer) read(conn net.Conn, p []byte) (int, error) {
 	case err != nil:
 		return 0, err
 	case t.readErr != 0:
-		return 0, &net.OpError{Op: "read", Net: "tcp", Source: conn.LocalAddr(), Addr: conn.RemoteAddr(),
-			Err: os.NewSyscallError("recv", t.readErr)}
+		return 0, &net.OpError{
+			Op: "read", Net: "tcp", Source: conn.LocalAddr(), Addr: conn.RemoteAddr(),
+			Err: os.NewSyscallError("recv", t.readErr),
+		}
 	case t.got == 0:
 		return 0, io.EOF
 	}
@@ -139,8 +141,10 @@ func (t *transfer) flush(conn net.Conn) (int, error) {
 	clear(t.vector[:used])
 	t.message = syscall.Msghdr{}
 	if err == nil && t.writeErr != 0 {
-		err = &net.OpError{Op: "write", Net: "tcp", Source: conn.LocalAddr(), Addr: conn.RemoteAddr(),
-			Err: os.NewSyscallError("send", t.writeErr)}
+		err = &net.OpError{
+			Op: "write", Net: "tcp", Source: conn.LocalAddr(), Addr: conn.RemoteAddr(),
+			Err: os.NewSyscallError("send", t.writeErr),
+		}
 	}
 	return t.wrote, err
 }

@@ -16,8 +16,7 @@ func TestSocket_ReportsAReset(t *testing.T) {
 	}
 	far.Close()
 	_, err := s.Read(make([]byte, 1))
-	var op *net.OpError
-	if !errors.As(err, &op) {
+	if _, ok := errors.AsType[*net.OpError](err); !ok {
 		t.Errorf("got %v, want a network error", err)
 	}
 }

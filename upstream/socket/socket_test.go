@@ -13,22 +13,22 @@ import (
 )
 
 // pair returns the two ends of a TCP connection over loopback; the first is a Socket.
-func pair(t testing.TB) (*socket.Socket, net.Conn) {
-	t.Helper()
+func pair(tb testing.TB) (*socket.Socket, net.Conn) {
+	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer listener.Close()
 	near, err := net.Dial("tcp", listener.Addr().String())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	far, err := listener.Accept()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		near.Close()
 		far.Close()
 	})
@@ -171,7 +171,7 @@ func TestSocket_WorksOverAPipe(t *testing.T) {
 
 // BenchmarkSocket sends a kilobyte there and back.
 func BenchmarkSocket(b *testing.B) {
-	run := func(b *testing.B, conn net.Conn, far net.Conn) {
+	run := func(b *testing.B, conn, far net.Conn) {
 		b.Helper()
 		go func() { // ends when the connection is closed
 			buf := make([]byte, 1024)
