@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -44,7 +43,6 @@ func TestHandler_NothingLeaksBetweenExchanges(t *testing.T) {
 					r.next()
 				}
 				until(t, "the peers are free", r.idlePeers)
-				until(t, "no pump is left", func() bool { return !running("relay.(*run).pump") })
 			}
 		})
 	}
@@ -131,10 +129,4 @@ func checkFields(t *testing.T, header http.Header, number int) {
 			t.Errorf("request %d: got %s", number, name)
 		}
 	}
-}
-
-// running says whether a goroutine is in the function.
-func running(function string) bool {
-	stacks := make([]byte, 1<<20)
-	return strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), function)
 }

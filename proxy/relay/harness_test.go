@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -39,6 +40,24 @@ const (
 // bufferSize is the buffer_size of all tests.
 const bufferSize = 4096
 
+// TestMain checks that no goroutine works for the relay when all tests have ended.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for deadline := time.Now().Add(patience); code == 0 && relaying(); runtime.Gosched() {
+		if time.Now().After(deadline) {
+			_, _ = os.Stderr.WriteString("goroutines of the relay are left\n")
+			code = 1
+		}
+	}
+	os.Exit(code)
+}
+
+// relaying says whether a goroutine is in the relay.
+func relaying() bool {
+	stacks := make([]byte, 1<<20)
+	return strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "spillway/proxy/relay.(*")
+}
+
 // rig is a Listener whose only location passes to a group; everything is real but the peers.
 type rig struct {
 	t     *testing.T
@@ -66,6 +85,7 @@ type setup struct {
 	peers   []upstream.PeerOptions // at least one
 	group   func(*upstream.GroupOptions)
 	options func(*relay.Options)
+	around  func(proxy.Handler) proxy.Handler // nil: nothing is between the relay and the client
 	params  cgi.Params
 	disk    int64 // budget of the spill folder; 0: no limit
 }
@@ -122,7 +142,11 @@ func start(t *testing.T, s setup) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.listen(handler)
+	if s.around == nil {
+		r.listen(handler)
+	} else {
+		r.listen(s.around(handler))
+	}
 	return r
 }
 

@@ -226,3 +226,50 @@ func TestHandler_ResponsesWithoutBody(t *testing.T) {
 		})
 	}
 }
+
+// reading is a Handler between the relay and the client that reads the body instead of having it written.
+type reading struct{ proxy.Handler }
+
+func (h reading) Serve(ex *proxy.Exchange) error {
+	if err := h.Handler.Serve(ex); err != nil {
+		return err
+	}
+	ex.Content = readContent{ex.Content}
+	return nil
+}
+
+type readContent struct{ proxy.Content }
+
+func (c readContent) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(w, struct{ io.Reader }{c.Content})
+}
+
+func TestHandler_ResponsesCanBeRead(t *testing.T) {
+	for _, wire := range wires() {
+		t.Run(wire.Name(), func(t *testing.T) {
+			t.Parallel()
+			for _, unbuffer := range []bool{false, true} {
+				peer := serve(t, wire, func(r *upstreamtest.Request) upstreamtest.Answer {
+					size := 0
+					_, _ = fmt.Sscanf(r.Target, "/%d", &size)
+					return upstreamtest.Answer{Body: pattern(size, size), Undeclared: true}
+				})
+				r := start(t, setup{
+					wire: wire, peers: at(peer.Addr()), options: func(o *relay.Options) { o.Unbuffer = unbuffer },
+					around: func(h proxy.Handler) proxy.Handler { return reading{h} },
+				})
+				for _, size := range sizes {
+					r.do("GET", fmt.Sprintf("/%d", size), "").want(t, 200, pattern(size, size))
+				}
+				cut := serve(t, wire, answer(upstreamtest.Answer{Body: pattern(1, 50000), Fault: upstreamtest.CloseInBody}))
+				r = start(t, setup{
+					wire: wire, peers: at(cut.Addr()), options: func(o *relay.Options) { o.Unbuffer = unbuffer },
+					around: func(h proxy.Handler) proxy.Handler { return reading{h} },
+				})
+				if got := r.do("GET", "/", ""); got.err == nil {
+					t.Errorf("got %d bytes that look complete", len(got.body))
+				}
+			}
+		})
+	}
+}
