@@ -17,6 +17,10 @@ import (
 	"os"
 	"os/signal"
 	"time"
+
+	"spillway/deploy/internal/peers"
+	"spillway/deploy/internal/proc"
+	"spillway/deploy/internal/program"
 )
 
 // A plan is what the command line asks for.
@@ -65,20 +69,20 @@ func run(args []string, out io.Writer) error {
 
 // compare measures every proxy of the plan in front of peers of one protocol.
 func compare(ctx context.Context, p plan, protocol string) ([]result, error) {
-	peers, err := startPeers(ctx, protocol, peerCount)
+	set, err := peers.Start(ctx, protocol, peers.Count, answer)
 	if err != nil {
 		return nil, err
 	}
-	defer peers.close()
+	defer set.Close()
 
-	proxies, err := startProxies(ctx, p, protocol, peers.addrs)
+	proxies, err := startProxies(ctx, p, protocol, set.Addrs)
 	if err != nil {
 		return nil, err
 	}
 	defer stopProxies(proxies)
 	results := make([]result, len(proxies))
 	for i, proxy := range proxies {
-		results[i] = result{protocol: protocol, proxy: proxy.name}
+		results[i] = result{protocol: protocol, proxy: proxy.Name}
 		// Warms up connections and caches; not counted.
 		if _, err := measure(ctx, proxy, time.Second, p.conns); err != nil {
 			return nil, err
@@ -95,7 +99,7 @@ func compare(ctx context.Context, p plan, protocol string) ([]result, error) {
 			if err != nil {
 				return nil, err
 			}
-			log.Printf("%s round %d: %s", protocol, n+1, r.describe(proxies[i].name))
+			log.Printf("%s round %d: %s", protocol, n+1, r.describe(proxies[i].Name))
 			results[i].rounds = append(results[i].rounds, r)
 		}
 	}
@@ -104,16 +108,16 @@ func compare(ctx context.Context, p plan, protocol string) ([]result, error) {
 }
 
 // measure loads one proxy for a while and reads its CPU time before and after.
-func measure(ctx context.Context, proxy *proxy, length time.Duration, conns int) (round, error) {
-	before, err := cpuTime(proxy.pid())
+func measure(ctx context.Context, proxy *program.Program, length time.Duration, conns int) (round, error) {
+	before, err := proc.CPUTime(proxy.PID())
 	if err != nil {
 		return round{}, err
 	}
-	load, err := runLoad(ctx, proxy.addr, length, conns)
+	load, err := runLoad(ctx, proxy.Addr, length, conns)
 	if err != nil {
-		return round{}, fmt.Errorf("load on %s: %w", proxy.name, err)
+		return round{}, fmt.Errorf("load on %s: %w", proxy.Name, err)
 	}
-	after, err := cpuTime(proxy.pid())
+	after, err := proc.CPUTime(proxy.PID())
 	if err != nil {
 		return round{}, err
 	}

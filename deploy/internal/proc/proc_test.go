@@ -1,0 +1,63 @@
+package proc
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+func TestParseStat_NameWithSpacesAndParentheses(t *testing.T) {
+	p, err := parseStat("42 (a) b (c) S 7 1 1 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 1 0 100")
+	if want := (process{42, 7, 2 * time.Second}); err != nil || p != want {
+		t.Errorf("got %+v, %v, want %+v", p, err, want)
+	}
+	for _, text := range []string{"", "1 (a", "1 (a) S 2", "x (a) S 7 1 1 0 -1 4194560 1 2 3 4 150 50 0"} {
+		if _, err := parseStat(text); err == nil {
+			t.Errorf("%q: got no error", text)
+		}
+	}
+}
+
+func TestParsePeak(t *testing.T) {
+	f := func(text string, want int64) {
+		t.Helper()
+		if got, err := parsePeak(text); err != nil || got != want {
+			t.Errorf("%q: got %d, %v, want %d", text, got, err, want)
+		}
+	}
+	f("Name:\tx\nVmPeak:\t 9 kB\nVmHWM:\t    3072 kB\nVmRSS:\t1 kB\n", 3<<20)
+	f("Name:\tx\nState:\tZ (zombie)\n", 0)
+	if _, err := parsePeak("VmHWM: much kB\n"); err == nil {
+		t.Error("got no error")
+	}
+}
+
+func TestPeakRSS_OfThisProcess(t *testing.T) {
+	if got, err := PeakRSS(os.Getpid()); err != nil || got < 1<<20 {
+		t.Errorf("got %d, %v, want some megabytes", got, err)
+	}
+}
+
+func TestDeleted_FileWithoutName(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "x")
+	file, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if _, err := file.Write(make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	before, filesBefore, err := Deleted(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	size, files, err := Deleted(os.Getpid())
+	if err != nil || size < before+1<<20 || files != filesBefore+1 {
+		t.Errorf("got %d bytes in %d files, %v; before %d in %d", size, files, err, before, filesBefore)
+	}
+}

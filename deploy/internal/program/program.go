@@ -1,0 +1,157 @@
+package program
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"text/template"
+	"time"
+)
+
+// patience is how long a program may take to end before it is killed.
+const patience = 5 * time.Second
+
+// Command says what to start.
+type Command struct {
+	Name      string // for messages
+	File      string // the program; it is run with -c and its configuration
+	Templates fs.FS
+	Template  string   // of the configuration, a name in Templates that ends in .tmpl
+	Protocol  string   // for the template
+	Peers     []string // for the template
+}
+
+// setting is what the templates are given.
+type setting struct {
+	Addr     string
+	Folder   string
+	Protocol string
+	Peers    []string
+}
+
+// Program is a running proxy.
+type Program struct {
+	Name   string
+	Addr   string // that it listens on
+	Folder string // configuration, logs, temporary files; removed by Stop
+
+	cmd    *exec.Cmd
+	output bytes.Buffer  // of the program; read after done only
+	done   chan struct{} // closed when the program has ended
+}
+
+// Start runs a program and returns when it accepts connections.
+func Start(ctx context.Context, c Command) (*Program, error) {
+	addr, err := freeAddr(ctx)
+	if err != nil {
+		return nil, err
+	}
+	folder, err := os.MkdirTemp("", "bench-"+c.Name)
+	if err != nil {
+		return nil, err
+	}
+	p := &Program{Name: c.Name, Addr: addr, Folder: folder, done: make(chan struct{})}
+	if err := p.start(ctx, c); err != nil {
+		_ = os.RemoveAll(folder)
+		return nil, err
+	}
+	if err := p.waitUntilOpen(ctx); err != nil {
+		p.Stop()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Program) start(ctx context.Context, c Command) error {
+	// For nginx, whose workers give root up and still have to reach their files.
+	if err := os.Chmod(p.Folder, 0o755); err != nil {
+		return err
+	}
+	config, err := writeConfig(c.Templates, c.Template, setting{Addr: p.Addr, Folder: p.Folder, Protocol: c.Protocol, Peers: c.Peers})
+	if err != nil {
+		return err
+	}
+	p.cmd = exec.CommandContext(ctx, c.File, "-c", config)
+	p.cmd.Dir = p.Folder
+	// A program with children ends them when it is asked to end, not when it is killed.
+	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+	p.cmd.WaitDelay = patience
+	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	if err := p.cmd.Start(); err != nil {
+		return err
+	}
+	go func() { // ends with the program
+		_ = p.cmd.Wait()
+		close(p.done)
+	}()
+	return nil
+}
+
+// PID is that of the first process.
+func (p *Program) PID() int { return p.cmd.Process.Pid }
+
+// Stop ends the program and removes its folder.
+func (p *Program) Stop() {
+	// On an error it has ended already.
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		_ = p.cmd.Process.Kill()
+		<-p.done
+	}
+	_ = os.RemoveAll(p.Folder)
+}
+
+// freeAddr finds a port.
+func freeAddr(ctx context.Context) (string, error) {
+	var config net.ListenConfig
+	ln, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return ln.Addr().String(), ln.Close()
+}
+
+// writeConfig fills a template in and returns the name of the file.
+func writeConfig(templates fs.FS, name string, s setting) (string, error) {
+	t, err := template.ParseFS(templates, name)
+	if err != nil {
+		return "", err
+	}
+	var text bytes.Buffer
+	if err := t.Execute(&text, s); err != nil {
+		return "", err
+	}
+	file := filepath.Join(s.Folder, strings.TrimSuffix(name, ".tmpl"))
+	return file, os.WriteFile(file, text.Bytes(), 0o600)
+}
+
+// waitUntilOpen returns when the program accepts connections.
+func (p *Program) waitUntilOpen(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	var dialer net.Dialer
+	for {
+		conn, err := dialer.DialContext(ctx, "tcp", p.Addr)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-again.C:
+		case <-p.done:
+			return fmt.Errorf("%s ended early: %s", p.Name, p.output.String())
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not listen: %w", p.Name, err)
+		}
+	}
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// slowWindow is how much a slow client's system takes that the client has not read: little, as with a thin line.
+const slowWindow = 32 << 10
+
+// segment is what a packet of an Ethernet carries. Loopback's are 64 KiB, and for ten of those on their way Linux makes the
+// proxy's send buffer so large that it holds a third of a response.
+const segment = 1448
+
+// step is how often a slow client reads.
+const step = 50 * time.Millisecond
+
+// A client reads one response.
+type client struct {
+	conn  net.Conn
+	rate  int           // bytes per second; 0 is as fast as it can
+	hurry chan struct{} // closed when a slow client has been slow for long enough
+}
+
+func dial(ctx context.Context, addr string, rate int, hurry chan struct{}) (*client, error) {
+	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		controlErr := raw.Control(func(fd uintptr) { err = likeNetwork(int(fd), rate) })
+		return errors.Join(controlErr, err)
+	}}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	// A bound for a response that never comes: then the proxy has failed.
+	deadline, _ := ctx.Deadline()
+	return &client{conn: conn, rate: rate, hurry: hurry}, conn.SetDeadline(deadline)
+}
+
+// dialAll opens a number of connections. The caller closes them, also after an error.
+func dialAll(ctx context.Context, addr string, count, rate int, hurry chan struct{}) ([]*client, error) {
+	var clients []*client
+	for range count {
+		c, err := dial(ctx, addr, rate, hurry)
+		if err != nil {
+			return clients, err
+		}
+		clients = append(clients, c)
+	}
+	return clients, nil
+}
+
+func closeAll(clients []*client) {
+	for _, c := range clients {
+		c.conn.Close()
+	}
+}
+
+// likeNetwork makes a socket of this machine like one behind a network. Both settings are negotiated with the connection.
+func likeNetwork(fd, rate int) error {
+	if rate > 0 {
+		if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, slowWindow); err != nil {
+			return err
+		}
+	}
+	return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, segment)
+}
+
+// get asks for a response, compares it with the body that its head names, and returns that body's number.
+func (c *client) get(b *bodies) (int, error) {
+	if _, err := io.WriteString(c.conn, "GET /slow HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"); err != nil {
+		return 0, err
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(c.conn), nil)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	n, err := strconv.Atoi(resp.Header.Get(numberField))
+	if err != nil || n < 0 || n >= b.count || resp.StatusCode != http.StatusOK {
+		return 0, fmt.Errorf("status %d, body %q", resp.StatusCode, resp.Header.Get(numberField))
+	}
+	want := &comparison{b.body(n)}
+	if c.rate > 0 {
+		if err := c.readSlowly(want, resp.Body); err != nil {
+			return n, err
+		}
+	}
+	buffer := make([]byte, 64<<10)
+	// Hidden are the shortcuts of both, with buffers of other sizes.
+	if _, err := io.CopyBuffer(struct{ io.Writer }{want}, struct{ io.Reader }{resp.Body}, buffer); err != nil {
+		return n, err
+	}
+	return n, want.end()
+}
+
+// readSlowly reads until there is a hurry or nothing is left.
+func (c *client) readSlowly(to io.Writer, from io.Reader) error {
+	tick := time.NewTicker(step)
+	defer tick.Stop()
+	for {
+		n, err := io.CopyN(to, from, int64(c.rate)*int64(step)/int64(time.Second))
+		if err == io.EOF && n == 0 { //nolint:errorlint // as io.CopyN returns it
+			return nil
+		} else if err != nil && err != io.EOF { //nolint:errorlint // as io.CopyN returns it
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-c.hurry:
+			return nil
+		}
+	}
+}
