@@ -206,11 +206,8 @@ func (a *answer) Read(p []byte) (int, error) {
 			a.done = a.conclude(err)
 			a.release()
 		}
-		if n > 0 {
-			return n, nil
-		}
-		if a.done != nil {
-			return 0, a.done
+		if n > 0 || a.done != nil {
+			return n, a.done
 		}
 	}
 }

@@ -70,7 +70,8 @@ func (b *body) prefix(p []byte) ([]byte, error) {
 	return p[:n], nil
 }
 
-// Read returns bytes of the body as they come. The error is io.EOF at the body's true end, else an *upstream.Error.
+// Read returns bytes of the body as they come. The error is io.EOF at the body's true end, together with its last bytes so
+// that the connection is free at once, else an *upstream.Error.
 func (b *body) Read(p []byte) (int, error) {
 	for b.err == nil && len(p) > 0 {
 		if b.sender.more() && !b.conn.Readable() {
@@ -91,7 +92,7 @@ func (b *body) Read(p []byte) (int, error) {
 			b.end(io.EOF)
 		}
 		if n > 0 {
-			return n, nil
+			return n, b.err
 		}
 	}
 	return 0, b.err
