@@ -38,6 +38,7 @@ type conn struct {
 	// The writing side: the goroutine that serves the connection.
 	muted   bool  // the response has been sent: what fasthttp writes now is not
 	sent    int64 // bytes of the response
+	cut     bool  // the response was cut, and only a reset tells the client
 	unclean bool  // the client may be sending what nobody reads: close with care
 
 	// What the sweeper reads. Times are those of Listener.now; a due time of 0 is no deadline.
@@ -247,9 +248,11 @@ const (
 
 // Close closes the connection. If the client may still be sending, the sending side is closed first and the rest read
 // for a while: a socket that is closed with bytes unread resets the connection, and the client may lose the response
-// (RFC 9112 section 9.6).
+// (RFC 9112 section 9.6). A body that ends with the connection and was cut is reset, so that it cannot look complete.
 func (c *conn) Close() error {
-	if (c.unclean || len(c.ahead) > 0) && !c.l.draining.Load() && c.CloseWrite() == nil {
+	if c.cut {
+		_ = c.SetLinger(0)
+	} else if (c.unclean || len(c.ahead) > 0) && !c.l.draining.Load() && c.CloseWrite() == nil {
 		c.enter(closing)
 		var sink [4 << 10]byte
 		for end := c.l.now() + int64(lingerTime); c.l.now() < end; {

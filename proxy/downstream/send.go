@@ -32,6 +32,7 @@ func (c *conn) respond() bool {
 	if crash := c.protect((*conn).finish); crash != nil || c.out.err != nil {
 		c.out.close = true
 	}
+	c.cut = c.out.err != nil && c.out.undelimited()
 	c.ex.Reset()
 	c.body = body{}
 	c.muted = true
@@ -136,6 +137,9 @@ func (c *conn) mustClose() bool {
 	return c.ex.CloseClient || !c.keepAlive || unread || c.served >= c.l.opts.KeepaliveRequests || c.l.draining.Load()
 }
 
+// undelimited says whether nothing but the end of the connection ends the body.
+func (s *sender) undelimited() bool { return s.tried && s.hasBody && !s.chunked && s.left < 0 }
+
 func (s *sender) end() {
 	if cap(s.buf) <= bufferSize {
 		*s.memory = s.buf[:0]
@@ -173,6 +177,14 @@ func (s *sender) Write(p []byte) (int, error) {
 		err = s.frame("", p, "")
 	}
 	return int(s.sent - before), err
+}
+
+// Flush sends the head if it has not left yet: a body that comes piece by piece may be a long time in coming.
+func (s *sender) Flush() error {
+	if s.tried {
+		return nil
+	}
+	return s.frame("", nil, "")
 }
 
 // last ends the body.

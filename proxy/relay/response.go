@@ -140,6 +140,11 @@ func (r *run) writeTo(w io.Writer) (int64, error) {
 // copyUnbuffered passes the body on piece by piece through a buffer of its own: the protocol may still need the one with
 // the head.
 func (r *run) copyUnbuffered(w io.Writer) (int64, error) {
+	if out, ok := w.(interface{ Flush() error }); ok { // the head is not to wait for the body
+		if err := out.Flush(); err != nil {
+			return 0, err
+		}
+	}
 	arena := r.h.opts.Arena
 	piece := arena.Get(r.h.opts.Limits.BufferSize)
 	defer arena.Put(piece)

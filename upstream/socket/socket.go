@@ -43,6 +43,15 @@ func (s *Socket) CloseWrite() error {
 	return half.CloseWrite()
 }
 
+// SetLinger sets what becomes of unsent bytes at Close, as net.TCPConn's method; with 0 the other side gets a reset.
+func (s *Socket) SetLinger(seconds int) error {
+	tcp, ok := s.Conn.(*net.TCPConn)
+	if !ok {
+		return syscall.EINVAL
+	}
+	return tcp.SetLinger(seconds)
+}
+
 // SyscallConn gives access to the descriptor; an error without one.
 func (s *Socket) SyscallConn() (syscall.RawConn, error) {
 	if sc, ok := s.Conn.(syscall.Conn); ok {
