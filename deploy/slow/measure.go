@@ -36,6 +36,7 @@ func (p *plan) proxies() []program.Command {
 // A cost is what one measurement found.
 type cost struct {
 	free     []time.Duration // from the requests to the end of each connection to a peer, sorted
+	served   time.Duration   // from the requests to the end of the last response; of fast clients only it says something
 	memory   int64           // the most resident memory, in bytes
 	disk     int64           // the most of the files without a name, in bytes
 	cpu      time.Duration   // until the last peer was free
@@ -90,6 +91,7 @@ func measure(ctx context.Context, command program.Command, protocol string, b *b
 	if err := collect(ctx, ends, b.count); err != nil {
 		return cost{}, err
 	}
+	found.served = time.Since(began)
 	if found.memory, err = proc.PeakRSS(proxy.PID()); err != nil {
 		return cost{}, err
 	}

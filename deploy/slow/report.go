@@ -18,20 +18,21 @@ func (c *cost) median() time.Duration { return c.free[len(c.free)/2] }
 func (c *cost) max() time.Duration    { return c.free[len(c.free)-1] }
 
 func (c *cost) describe() string {
-	return fmt.Sprintf("free after %.2f s, the last %.2f s; memory %.0f MB, disk %.0f MB, CPU %.2f s, left over %d",
-		c.median().Seconds(), c.max().Seconds(), megabytes(c.memory), megabytes(c.disk), c.cpu.Seconds(), c.leftOver)
+	return fmt.Sprintf("free after %.2f s, the last %.2f s, clients served after %.2f s; memory %.0f MB, disk %.0f MB, CPU %.2f s, left over %d",
+		c.median().Seconds(), c.max().Seconds(), c.served.Seconds(), megabytes(c.memory), megabytes(c.disk), c.cpu.Seconds(), c.leftOver)
 }
 
 // writeTable writes Markdown. Times are in seconds, sizes in MB.
 func writeTable(out io.Writer, results []result) error {
 	var text strings.Builder
-	text.WriteString("| peers | proxy | fast: free, median | last | slow: free, median | last | slow to fast, median | last " +
+	text.WriteString("| peers | proxy | fast: free, median | last | served | slow: free, median | last | slow to fast, median | last " +
 		"| fast: memory | disk | CPU | slow: memory | disk | CPU | left over |\n" +
-		"|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
+		"|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 	for i := range results {
 		r := &results[i]
-		fmt.Fprintf(&text, "| %s | %s | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.0f | %.0f | %.2f | %.0f | %.0f | %.2f | %d |\n",
-			r.protocol, r.proxy, r.fast.median().Seconds(), r.fast.max().Seconds(), r.slow.median().Seconds(), r.slow.max().Seconds(),
+		fmt.Fprintf(&text, "| %s | %s | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.0f | %.0f | %.2f | %.0f | %.0f | %.2f | %d |\n",
+			r.protocol, r.proxy, r.fast.median().Seconds(), r.fast.max().Seconds(), r.fast.served.Seconds(),
+			r.slow.median().Seconds(), r.slow.max().Seconds(),
 			r.slow.median().Seconds()/r.fast.median().Seconds(), r.slow.max().Seconds()/r.fast.max().Seconds(),
 			megabytes(r.fast.memory), megabytes(r.fast.disk), r.fast.cpu.Seconds(),
 			megabytes(r.slow.memory), megabytes(r.slow.disk), r.slow.cpu.Seconds(), r.fast.leftOver+r.slow.leftOver)
