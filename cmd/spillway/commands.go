@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"syscall"
 
@@ -23,17 +22,17 @@ const defaultFile = "spillway.yaml"
 
 // configFlag is the flag that names the configuration.
 type configFlag struct {
-	Config string `short:"c" placeholder:"FILE" help:"Configuration; without it ./spillway.yaml, without one the demo."`
+	// A pointer, so that -c "" is an error and not the demo: batch files are full of variables that are not set.
+	Config *string `short:"c" placeholder:"FILE" help:"Configuration; without it ./spillway.yaml, without one the demo."`
 }
 
 // load reads the configuration and compares it with this machine. All problems of the file are in the error.
 func (f configFlag) load() (config *configs.Config, err error) {
-	file := f.Config
-	if file == "" {
-		file = defaultFile
-		if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
-			return demoConfig()
-		}
+	file := defaultFile
+	if f.Config != nil {
+		file = *f.Config
+	} else if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
+		return demoConfig()
 	}
 	if config, err = configs.Load(file); err != nil {
 		return nil, err
@@ -50,22 +49,27 @@ func demoConfig() (*configs.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	temp := filepath.Join(os.TempDir(), fmt.Sprintf("spillway-demo-%d", os.Getuid()))
-	return configs.Parse(demo.Name, demo.Config(exe, temp))
+	return configs.Parse(demo.Name, demo.Config(exe))
 }
 
 // runCommand serves until a signal.
 type runCommand struct{ configFlag }
 
-// Run starts everything and stops it in order at the first signal; a second one ends the program at once.
+// Run starts everything and stops it in order at the first signal; a second one ends the program at once, and the
+// processes with it: see supervisor.Guard.
 func (c *runCommand) Run() error {
 	config, err := c.load()
 	if err != nil {
 		return err
 	}
+	// On Windows os.Interrupt is Ctrl+C and Ctrl+Break; SIGTERM is the end of the console, of the session or of Windows.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal has its default effect: it ends the program at once
 	server, err := app.Start(ctx, app.Options{Config: config, Version: version(), Out: os.Stdout, Guard: guard})
+	if errors.Is(err, context.Canceled) {
+		return nil // a signal came before all was started
+	}
 	if err != nil {
 		return err
 	}
@@ -73,7 +77,6 @@ func (c *runCommand) Run() error {
 	case <-ctx.Done():
 	case err = <-server.Failed():
 	}
-	stop() // a second signal has its default effect: it ends the program at once
 	return errors.Join(err, server.Stop())
 }
 
@@ -86,7 +89,7 @@ func (c *checkCommand) Run() error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(os.Stdout, "%s: the configuration is right: %d servers, %d upstreams\n",
+	_, err = fmt.Fprintf(os.Stdout, "%s: the configuration is right (servers: %d, upstreams: %d)\n",
 		config.File, len(config.Servers), len(config.Upstreams))
 	return err
 }

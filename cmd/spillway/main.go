@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/alecthomas/kong"
@@ -22,14 +23,23 @@ type commandLine struct {
 const description = "A front end for local application processes: starts them, keeps them alive, spreads requests over " +
 	"them (FastCGI, HTTP), shields them from slow clients and says what went wrong."
 
+// The exit statuses other than 0.
+const (
+	exitFailed = 1
+	exitUsage  = 2 // the command line is wrong, as in most programs
+)
+
 func main() {
 	line := commandLine{}
-	parser := kong.Must(&line, kong.Name("spillway"), kong.Description(description), kong.UsageOnError(),
+	parser := kong.Must(&line, kong.Name("spillway"), kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
-	context, err := parser.Parse(os.Args[1:])
-	parser.FatalIfErrorf(err)
-	if err := context.Run(); err != nil {
+	command, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		complain(os.Stderr, fmt.Errorf("%w; see spillway --help", err))
+		os.Exit(exitUsage)
+	}
+	if err := command.Run(); err != nil {
 		complain(os.Stderr, err)
-		os.Exit(1)
+		os.Exit(exitFailed)
 	}
 }

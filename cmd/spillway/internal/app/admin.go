@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -33,15 +32,15 @@ func newAdmin(a *App, socket net.Listener) *admin {
 // serve answers until close.
 func (a *admin) serve() { _ = a.server.Serve(a.socket) }
 
-// close ends the listener, also before serve has begun, and what it is answering.
-func (a *admin) close() error {
+// close ends the listener, also before serve has begun, and, after a second, what it is still answering. Shutdown also
+// waits for connections on which nothing was asked yet, which browsers keep in store.
+func (a *admin) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	err := a.server.Shutdown(ctx)
-	if closing := a.socket.Close(); !errors.Is(closing, net.ErrClosed) {
-		err = errors.Join(err, closing)
+	if a.server.Shutdown(ctx) != nil {
+		_ = a.server.Close()
 	}
-	return err
+	_ = a.socket.Close()
 }
 
 // local refuses requests that a foreign page could make a browser send: those whose Host is a name other than localhost

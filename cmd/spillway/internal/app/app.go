@@ -12,6 +12,7 @@ import (
 	"spillway/buffering"
 	"spillway/configs"
 	"spillway/proxy"
+	"spillway/proxy/errorlog"
 	"spillway/proxy/metrics"
 	"spillway/upstream/supervisor"
 )
@@ -29,7 +30,7 @@ type App struct {
 	opts   Options
 	config *configs.Config
 
-	logs      *logs
+	logs      logs
 	log       *slog.Logger
 	arena     *buffering.Arena
 	spill     *buffering.SpillDir
@@ -54,10 +55,12 @@ type parts struct {
 }
 
 // Start starts everything in order and returns when all listeners serve and all processes were started; they get requests
-// as they become ready. On an error nothing is left running. ctx bounds the start only.
+// as they become ready. On an error, which is also in the error log if that could be opened, nothing is left running. ctx
+// bounds the start only; when it ends before, the error is that of ctx.
 func Start(ctx context.Context, opts Options) (*App, error) {
 	a := &App{opts: opts, config: opts.Config, started: time.Now(), failed: make(chan error, 1)}
 	if err := a.start(ctx); err != nil {
+		a.logFailure(ctx, err)
 		return nil, errors.Join(err, a.stop(0))
 	}
 	a.announce()
@@ -65,21 +68,27 @@ func Start(ctx context.Context, opts Options) (*App, error) {
 }
 
 func (a *App) start(ctx context.Context) error {
-	steps := []func() error{
-		a.openLogs,
-		a.openStores,
-		a.bind,
-		a.build,
-		func() error { return a.startBackends(ctx) },
-		a.serve,
-	}
-	for _, step := range steps { // each in its order: see the package's comment
+	for _, step := range []func() error{a.openLogs, a.openStores, a.bind, a.build} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
+	if a.admin != nil {
+		go a.admin.serve() // ends with close, in stop
+	}
+	if err := a.startBackends(ctx); err != nil {
+		return err
+	}
+	a.serve()
 	a.log.Log(ctx, levelNotice, "started", "version", a.opts.Version, "config", a.config.File)
 	return nil
+}
+
+// logFailure notes why there was no start. Who called Start tells it at the terminal, so it is not told there twice.
+func (a *App) logFailure(ctx context.Context, err error) {
+	if a.log != nil && a.config.ErrorLog.Path != configs.Stderr {
+		a.log.Log(ctx, errorlog.LevelEmerg, "not started", "err", err)
+	}
 }
 
 // openStores makes the memory and disk budgets.
@@ -92,7 +101,7 @@ func (a *App) openStores() (err error) {
 	return nil
 }
 
-// build makes the generation of the configuration.
+// build makes the generation of the configuration, and the backends behind it.
 func (a *App) build() error {
 	if err := a.prepareBackends(); err != nil {
 		return err
@@ -114,13 +123,14 @@ func (a *App) build() error {
 		l.front.Store(a.current.fronts[l.address])
 	}
 	a.expectUpstreams()
-	return nil
+	return a.superviseBackends()
 }
 
 // Failed delivers the error of a listener that ended although nobody stopped it.
 func (a *App) Failed() <-chan error { return a.failed }
 
-// Stop stops accepting, lets running exchanges end for at most shutdown_timeout, and ends the processes.
+// Stop stops accepting, lets running exchanges end for at most shutdown_timeout, and ends the processes. That exchanges
+// were cut then is no error but a line in the error log.
 func (a *App) Stop() error {
 	a.log.Log(context.Background(), levelNotice, "gracefully shutting down")
 	return a.stop(time.Duration(a.config.ShutdownTimeout))
@@ -128,12 +138,10 @@ func (a *App) Stop() error {
 
 // stop undoes start, as far as it came: the listeners, the processes, the logs.
 func (a *App) stop(patience time.Duration) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	err := a.closeListeners(ctx)
+	a.closeListeners(patience)
 	a.stopBackends()
 	if a.admin != nil {
-		err = errors.Join(err, a.admin.close())
+		a.admin.close()
 	}
 	if a.current != nil {
 		for _, g := range a.current.groups {
@@ -143,31 +151,5 @@ func (a *App) stop(patience time.Duration) error {
 	if a.log != nil {
 		a.log.Log(context.Background(), levelNotice, "exit")
 	}
-	if a.logs != nil {
-		err = errors.Join(err, a.logs.close())
-	}
-	return err
-}
-
-// announce tells the operator at the terminal what runs and where to look.
-func (a *App) announce() {
-	if a.opts.Out == nil {
-		return
-	}
-	say := func(format string, args ...any) { _, _ = fmt.Fprintf(a.opts.Out, format+"\n", args...) }
-	say("spillway %s, configuration: %s", a.opts.Version, a.config.File)
-	for _, b := range a.backends {
-		say("  %d processes of %s on ports %s", len(b.ports), b.config.Name, portList(b.ports))
-	}
-	for _, l := range a.listeners {
-		say("  serving   %s", browsable(l.address))
-	}
-	if a.admin != nil {
-		say("  status    %s/status   metrics %s/metrics", browsable(a.config.Admin.Address), browsable(a.config.Admin.Address))
-	}
-	say("  error log %s", a.config.ErrorLog.Path)
-	if a.config.AccessLog.Path != "" {
-		say("  requests  %s", a.config.AccessLog.Path)
-	}
-	say("Ctrl+C stops it: requests that run are finished first.")
+	return a.logs.close()
 }

@@ -3,8 +3,6 @@ package app
 import (
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,25 +21,43 @@ type backend struct {
 
 // prepareBackends chooses the ports and makes the backends; nothing is started.
 func (a *App) prepareBackends() error {
+	missing := 0
 	for _, u := range a.config.Upstreams {
 		if u.Backend == nil {
 			continue
 		}
-		ports := u.Backend.Ports
-		if len(ports) == 0 {
-			var err error
-			if ports, err = supervisor.FreePorts(u.Backend.Processes); err != nil {
-				return fmt.Errorf("upstream %s: ports: %w", u.Name, err)
-			}
+		b := &backend{config: u}
+		if len(u.Backend.Ports) > 0 {
+			b.ports = u.Backend.Ports[:u.Backend.Processes]
+		} else {
+			missing += u.Backend.Processes
 		}
-		a.backends = append(a.backends, &backend{config: u, ports: ports[:u.Backend.Processes]})
+		a.backends = append(a.backends, b)
+	}
+	free, err := supervisor.FreePorts(missing) // for all at once: another call may return the same ones
+	if err != nil {
+		return err
+	}
+	for _, b := range a.backends {
+		if b.ports == nil {
+			b.ports, free = free[:b.config.Backend.Processes], free[b.config.Backend.Processes:]
+		}
 	}
 	if len(a.backends) == 0 || a.opts.Guard == nil {
 		return nil
 	}
-	var err error
 	if a.guard, err = supervisor.StartGuard(a.opts.Guard); err != nil {
 		return fmt.Errorf("guard: %w", err)
+	}
+	return nil
+}
+
+// superviseBackends gives each backend its supervisor; nothing is started. The error names the backend.
+func (a *App) superviseBackends() (err error) {
+	for _, b := range a.backends {
+		if b.supervised, err = supervisor.New(a.supervisorOptions(b)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -51,24 +67,22 @@ func (a *App) prepareBackends() error {
 // its supervisor goes on trying, and the others serve. What was started before an error is stopped by stop.
 func (a *App) startBackends(ctx context.Context) error {
 	for _, b := range a.backends {
-		made, err := supervisor.New(a.supervisorOptions(b))
-		if err != nil {
-			return fmt.Errorf("upstream %s: %w", b.config.Name, err)
-		}
-		b.supervised = made
-	}
-	for _, b := range a.backends {
 		if err := b.supervised.Start(ctx); err != nil {
-			return fmt.Errorf("upstream %s: %w", b.config.Name, err)
+			return err
 		}
 	}
+	var waiting sync.WaitGroup
 	for _, b := range a.backends {
-		waiting, cancel := context.WithTimeout(ctx, time.Duration(b.config.Backend.Ready.Timeout))
-		if err := b.supervised.WaitReady(waiting, 1); err != nil && ctx.Err() == nil {
-			a.log.Warn("no process ready", "backend", b.config.Name, "err", err)
-		}
-		cancel()
+		waiting.Go(func() { // ends with ready.timeout, or with ctx
+			patience := time.Duration(b.config.Backend.Ready.Timeout)
+			ready, cancel := context.WithTimeout(ctx, patience)
+			defer cancel()
+			if b.supervised.WaitReady(ready, 1) != nil && ctx.Err() == nil {
+				a.log.Error("no process ready, serving all the same", "backend", b.config.Name, "took", patience)
+			}
+		})
 	}
+	waiting.Wait()
 	return ctx.Err()
 }
 
@@ -97,19 +111,29 @@ func apply(e supervisor.Event, peers []*upstream.Peer) {
 // processes returns the state of the processes behind an upstream's peers, in their order; nil when it has no backend.
 func (a *App) processes(name string) []ProcessStatus {
 	for _, b := range a.backends {
-		if b.config.Name != name || b.supervised == nil {
+		if b.config.Name != name {
 			continue
 		}
 		var all []ProcessStatus
 		for _, p := range b.supervised.Snapshot() {
 			all = append(all, ProcessStatus{
 				Number: p.Number, PID: p.PID, State: p.State.String(), Since: p.Since,
-				Starts: p.Starts, Exits: p.Exits, LastExit: p.LastExit.Text,
+				Starts: p.Starts, Exits: p.Exits, Restarts: p.Restarts, LastExit: p.LastExit.Text,
 			})
 		}
 		return all
 	}
 	return nil
+}
+
+// ready counts the processes that get requests.
+func (b *backend) ready() (n int) {
+	for _, p := range b.supervised.Snapshot() {
+		if p.State == supervisor.Ready {
+			n++
+		}
+	}
+	return n
 }
 
 // stopBackends ends all processes; it returns when they are gone.
@@ -128,17 +152,4 @@ func (a *App) stopBackends() {
 	if a.guard != nil {
 		_ = a.guard.Stop() // it ends with us in any case
 	}
-}
-
-// portList writes ports for people: a range when they are one.
-func portList(ports []int) string {
-	first, last := ports[0], ports[len(ports)-1]
-	if len(ports) > 2 && last-first == len(ports)-1 {
-		return fmt.Sprintf("%d-%d", first, last)
-	}
-	var texts []string
-	for _, p := range ports {
-		texts = append(texts, strconv.Itoa(p))
-	}
-	return strings.Join(texts, ", ")
 }

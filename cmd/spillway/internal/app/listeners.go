@@ -4,34 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"spillway/configs"
 	"spillway/proxy"
 	"spillway/proxy/downstream"
+	"spillway/proxy/errorlog"
 )
 
 // listener is one socket that clients connect to. It outlives generations: front is what serves at the moment.
 type listener struct {
 	address string
-	client  configs.Client // of the default server, as in nginx
-	socket  net.Listener   // until downstream has it
 	front   atomic.Pointer[proxy.Front]
 	serving *downstream.Listener
-	done    chan struct{} // closed when Serve has returned
+	done    chan struct{} // closed when Serve has returned; nil before it is called
 }
 
 // bind opens all listening sockets, so that a port in use is found before anything is started.
 func (a *App) bind() error {
 	for _, l := range a.config.Listeners() {
-		socket, err := downstream.Listen(l.Address)
-		if err != nil {
+		if err := a.listen(l); err != nil {
 			return err
 		}
-		a.listeners = append(a.listeners, &listener{address: l.Address, client: l.Default.Client, socket: socket})
 	}
 	if a.config.Admin.Address == "" {
 		return nil
@@ -44,31 +40,43 @@ func (a *App) bind() error {
 	return nil
 }
 
+// listen opens a listener; clients that connect wait until serve.
+func (a *App) listen(config *configs.Listener) error {
+	socket, err := downstream.Listen(config.Address)
+	if err != nil {
+		return err
+	}
+	l := &listener{address: config.Address}
+	client := &config.Default.Client // as in nginx
+	requests := client.KeepaliveRequests
+	if client.KeepaliveTimeout == 0 { // no keep-alive; to downstream it would be the default
+		requests = 1
+	}
+	l.serving, err = downstream.New(downstream.Options{
+		Listener: socket, Name: l.address, Front: l.front.Load, Log: a.log, Scheme: "http",
+		HeaderTimeout: time.Duration(client.HeaderTimeout), BodyTimeout: time.Duration(client.BodyTimeout),
+		SendTimeout: time.Duration(client.SendTimeout), KeepaliveTimeout: time.Duration(client.KeepaliveTimeout),
+		KeepaliveRequests: requests,
+	})
+	if err != nil {
+		return errors.Join(err, socket.Close())
+	}
+	a.listeners = append(a.listeners, l)
+	return nil
+}
+
 // serve begins to accept clients.
-func (a *App) serve() error {
+func (a *App) serve() {
 	for _, l := range a.listeners {
-		client := l.client
-		serving, err := downstream.New(downstream.Options{
-			Listener: l.socket, Name: l.address, Front: l.front.Load, Log: a.log, Scheme: "http",
-			HeaderTimeout: time.Duration(client.HeaderTimeout), BodyTimeout: time.Duration(client.BodyTimeout),
-			SendTimeout: time.Duration(client.SendTimeout), KeepaliveTimeout: time.Duration(client.KeepaliveTimeout),
-			KeepaliveRequests: client.KeepaliveRequests,
-		})
-		if err != nil {
-			return err
-		}
-		l.serving, l.done = serving, make(chan struct{})
+		l.done = make(chan struct{})
 		go a.run(l) // ends with Shutdown, in closeListeners
 	}
-	if a.admin != nil {
-		go a.admin.serve() // ends with close, in stop
-	}
-	return nil
 }
 
 func (a *App) run(l *listener) {
 	defer close(l.done)
 	if err := l.serving.Serve(); err != nil {
+		a.log.Log(context.Background(), errorlog.LevelAlert, "listener ended", "listener", l.address, "err", err)
 		select {
 		case a.failed <- fmt.Errorf("listen %s: %w", l.address, err):
 		default: // another listener has told already
@@ -76,25 +84,26 @@ func (a *App) run(l *listener) {
 	}
 }
 
-// closeListeners stops accepting and waits until the running exchanges have ended or ctx has.
-func (a *App) closeListeners(ctx context.Context) error {
-	errs := make(chan error, len(a.listeners))
+// closeListeners stops accepting and waits until the running exchanges have ended or patience has.
+func (a *App) closeListeners(patience time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	var closed sync.WaitGroup
 	for _, l := range a.listeners {
-		go func() { errs <- l.close(ctx) }() // ends with ctx at the latest
+		closed.Go(func() {
+			if err := l.close(ctx); err != nil {
+				a.log.Warn("running exchanges were cut", "listener", l.address, "took", patience, "err", err)
+			}
+		})
 	}
-	var all error
-	for range a.listeners {
-		all = errors.Join(all, <-errs)
-	}
-	return all
+	closed.Wait()
 }
 
 func (l *listener) close(ctx context.Context) error {
-	if l.serving == nil {
-		return l.socket.Close()
-	}
 	err := l.serving.Shutdown(ctx)
-	<-l.done
+	if l.done != nil {
+		<-l.done
+	}
 	return err
 }
 
@@ -105,19 +114,4 @@ func (l *listener) status() ListenerStatus {
 		Address: l.address, Accepted: stats.Accepted, Active: stats.Active,
 		Reading: stats.Reading, Writing: stats.Writing, Waiting: stats.Waiting,
 	}
-}
-
-// browsable turns a listen address into what one types into a browser on this machine.
-func browsable(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
-	}
-	switch {
-	case host == "" || host == "0.0.0.0":
-		host = "127.0.0.1"
-	case host == "::":
-		host = "::1"
-	}
-	return "http://" + strings.TrimSuffix(net.JoinHostPort(host, port), ":80")
 }

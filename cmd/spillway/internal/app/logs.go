@@ -1,9 +1,12 @@
 package app
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 
 	"spillway/configs"
 	"spillway/proxy"
@@ -33,8 +36,7 @@ var formats = map[string]errorlog.Format{"nginx": errorlog.Nginx, "json": errorl
 
 // openLogs opens the error log and the access log.
 func (a *App) openLogs() error {
-	l := &logs{}
-	a.logs = l
+	l := &a.logs
 	var err error
 	lost := errorlog.Lost(formats[a.config.ErrorLog.Format])
 	if l.errors, err = logfile.Open(logfile.Options{Path: a.config.ErrorLog.Path, Lost: lost}); err != nil {
@@ -112,5 +114,8 @@ func Check(config *configs.Config) configs.Problems {
 			}
 		}
 	}
+	slices.SortStableFunc(problems, func(p, q configs.Problem) int {
+		return cmp.Or(strings.Compare(p.File, q.File), p.Line-q.Line)
+	})
 	return problems
 }

@@ -46,12 +46,7 @@ func (a *App) expectUpstreams() {
 		a.metrics.Counter("spillway_process_restarts_total", "Starts of processes after the first.", labels,
 			b.sum(func(p supervisor.ProcessState) int { return p.Restarts }))
 		a.metrics.Gauge("spillway_processes_ready", "Processes that get requests.", labels,
-			b.sum(func(p supervisor.ProcessState) int {
-				if p.State == supervisor.Ready {
-					return 1
-				}
-				return 0
-			}))
+			func() float64 { return float64(b.ready()) })
 	}
 }
 
@@ -59,10 +54,8 @@ func (a *App) expectUpstreams() {
 func (b *backend) sum(number func(supervisor.ProcessState) int) func() float64 {
 	return func() float64 {
 		total := 0
-		if b.supervised != nil {
-			for _, p := range b.supervised.Snapshot() {
-				total += number(p)
-			}
+		for _, p := range b.supervised.Snapshot() {
+			total += number(p)
 		}
 		return float64(total)
 	}
@@ -72,9 +65,6 @@ func (b *backend) sum(number func(supervisor.ProcessState) int) func() float64 {
 func (a *App) connections() metrics.Nginx {
 	all := metrics.Nginx{}
 	for _, l := range a.listeners {
-		if l.serving == nil {
-			continue
-		}
 		s := l.serving.Stats()
 		all.Accepted += s.Accepted
 		all.Handled += s.Accepted
@@ -90,9 +80,7 @@ func (a *App) connections() metrics.Nginx {
 func (a *App) acceptErrors() float64 {
 	total := uint64(0)
 	for _, l := range a.listeners {
-		if l.serving != nil {
-			total += l.serving.Stats().AcceptErrors
-		}
+		total += l.serving.Stats().AcceptErrors
 	}
 	return float64(total)
 }

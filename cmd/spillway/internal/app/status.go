@@ -16,7 +16,7 @@ type Status struct {
 	Listeners []ListenerStatus `json:"listeners"`
 	Upstreams []UpstreamStatus `json:"upstreams"`
 	Buffers   BudgetStatus     `json:"buffers"`
-	Temp      BudgetStatus     `json:"temp"`
+	Temp      TempStatus       `json:"temp"`
 }
 
 // ListenerStatus counts the clients of a listener.
@@ -33,7 +33,13 @@ type ListenerStatus struct {
 type BudgetStatus struct {
 	InUse  int64 `json:"in_use"`
 	Budget int64 `json:"budget"`
-	Files  int64 `json:"files,omitempty"`
+}
+
+// TempStatus is the budget of the spill files.
+type TempStatus struct {
+	BudgetStatus
+
+	Files int64 `json:"files"` // that are open
 }
 
 // UpstreamStatus is a group and its peers.
@@ -65,7 +71,8 @@ type ProcessStatus struct {
 	Since    time.Time `json:"since"`
 	Starts   int       `json:"starts"`
 	Exits    int       `json:"exits"`
-	LastExit string    `json:"last_exit,omitempty"`
+	Restarts int       `json:"restarts"`
+	LastExit string    `json:"last_exit"` // how the last run ended; empty before
 }
 
 // Status returns the present state.
@@ -74,7 +81,7 @@ func (a *App) Status() Status {
 	status := Status{
 		Version: a.opts.Version, PID: os.Getpid(), Config: a.config.File, Started: a.started,
 		Buffers: BudgetStatus{InUse: a.arena.InUse(), Budget: a.arena.Budget()},
-		Temp:    BudgetStatus{InUse: a.spill.InUse(), Budget: a.spill.Budget(), Files: a.spill.Files()},
+		Temp:    TempStatus{BudgetStatus{InUse: a.spill.InUse(), Budget: a.spill.Budget()}, a.spill.Files()},
 	}
 	for _, l := range a.listeners {
 		status.Listeners = append(status.Listeners, l.status())

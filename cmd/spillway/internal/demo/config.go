@@ -2,6 +2,8 @@ package demo
 
 import (
 	_ "embed"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -11,14 +13,13 @@ var text string
 // Name stands for the file name of the demo's configuration in messages.
 const Name = "built-in demo"
 
-// Command is the hidden command of the spillway binary that runs one demo process.
-const Command = "demo-process"
-
-// Config returns the text of the demo's configuration for the program at the path exe, with spill files in the folder
-// temp.
-func Config(exe, temp string) []byte {
-	return []byte(strings.NewReplacer("EXE", quote(exe), "TEMP", quote(temp)).Replace(text))
+// Config returns the text of the demo's configuration for the program at the path exe.
+func Config(exe string) []byte {
+	return []byte(strings.NewReplacer("EXE", quote(exe), "TEMP", quote(tempPath())).Replace(text))
 }
+
+// tempPath is where the demo's spill files go.
+func tempPath() string { return filepath.Join(os.TempDir(), "spillway-demo"+ownSuffix()) }
 
 // quote returns s as a YAML scalar in single quotes.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
