@@ -30,19 +30,19 @@ func TooLarge() error {
 func HopByHop(name []byte) bool {
 	switch len(name) {
 	case 2:
-		return fold(name, "te")
+		return equalFold(name, "te")
 	case 7:
-		return fold(name, "trailer") || fold(name, "upgrade")
+		return equalFold(name, "trailer") || equalFold(name, "upgrade")
 	case 10:
-		return fold(name, "connection") || fold(name, "keep-alive")
+		return equalFold(name, "connection") || equalFold(name, "keep-alive")
 	case 16:
-		return fold(name, "proxy-connection")
+		return equalFold(name, "proxy-connection")
 	case 17:
-		return fold(name, "transfer-encoding")
+		return equalFold(name, "transfer-encoding")
 	case 18:
-		return fold(name, "proxy-authenticate")
+		return equalFold(name, "proxy-authenticate")
 	case 19:
-		return fold(name, "proxy-authorization")
+		return equalFold(name, "proxy-authorization")
 	default:
 		return false
 	}
@@ -55,7 +55,7 @@ func HopByHop(name []byte) bool {
 func Strip(h *fasthttp.RequestHeader, private func(name []byte) bool) {
 	var named []byte
 	for name, value := range h.AllInOrder() { // walks over the bytes received, which changes of h leave alone
-		if fold(name, "connection") {
+		if equalFold(name, "connection") {
 			named = append(append(named, value...), ',')
 		}
 		if !apart(name) {
@@ -71,7 +71,7 @@ func Strip(h *fasthttp.RequestHeader, private func(name []byte) bool) {
 
 // apart says which fields fasthttp keeps by themselves: their order does not matter, and none of them is ever stripped.
 func apart(name []byte) bool {
-	return fold(name, "host") || fold(name, "content-length") || fold(name, "content-type") || fold(name, "user-agent")
+	return equalFold(name, "host") || equalFold(name, "content-length") || equalFold(name, "content-type") || equalFold(name, "user-agent")
 }
 
 // isNamed says whether a list of names has the field, and may have it.
@@ -89,7 +89,7 @@ func isNamed(name, list []byte) bool {
 // endToEnd names what Connection cannot remove.
 func endToEnd(name []byte) bool {
 	for _, prefix := range []string{"x-forwarded-", "content-", "if-"} {
-		if len(name) >= len(prefix) && fold(name[:len(prefix)], prefix) {
+		if len(name) >= len(prefix) && equalFold(name[:len(prefix)], prefix) {
 			return true
 		}
 	}
@@ -97,25 +97,9 @@ func endToEnd(name []byte) bool {
 		"accept-encoding", "authorization", "cache-control", "cookie", "forwarded", "host", "origin", "pragma", "range",
 		"referer", "user-agent", "vary", "x-real-ip",
 	} {
-		if fold(name, field) {
+		if equalFold(name, field) {
 			return true
 		}
 	}
 	return false
-}
-
-// fold compares a name with a lower-case text without regard to case.
-func fold(name []byte, lower string) bool {
-	if len(name) != len(lower) {
-		return false
-	}
-	for i, c := range name {
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
 }

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"math/rand/v2"
 )
@@ -9,12 +10,8 @@ import (
 func (ex *Exchange) RequestID() string {
 	if ex.ID == "" {
 		var b [16]byte
-		for i := range 2 {
-			word := rand.Uint64()
-			for j := range 8 {
-				b[8*i+j] = byte(word >> (8 * j))
-			}
-		}
+		binary.LittleEndian.PutUint64(b[:8], rand.Uint64())
+		binary.LittleEndian.PutUint64(b[8:], rand.Uint64())
 		ex.ID = hex.EncodeToString(b[:])
 	}
 	return ex.ID
