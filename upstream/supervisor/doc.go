@@ -10,8 +10,9 @@
 // of that process only, and OnEvent must not call Stop.
 //
 // No process outlives its supervisor. On Windows every process lives in a Job object that dies with the handle
-// (tree_windows.go). On Unix it leads a process group of its own; on Linux the kernel kills it with its parent, and a
-// Guard, a second process, kills what the process has started itself. What leaves the group with setsid(2) is not caught.
+// (tree_windows.go), and EndTogether holds what is not in its job yet. On Unix it leads a process group of its own; on
+// Linux the kernel kills it with its parent, and a Guard, a second process, kills what the process has started itself.
+// What leaves the group with setsid(2) is not caught.
 //
 // Locks: Backend.mu is a leaf; it is never held during I/O or a callback.
 //

@@ -12,3 +12,6 @@ func politeExit() string { return "exit code 0" }
 
 // ownSession takes a program out of its tree.
 func ownSession() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
+
+// suspended does nothing: there is no test that needs it.
+func suspended() *syscall.SysProcAttr { return nil }

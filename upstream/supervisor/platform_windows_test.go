@@ -19,3 +19,8 @@ func politeExit() string {
 
 // ownSession does nothing: no program leaves a Job object.
 func ownSession() *syscall.SysProcAttr { return nil }
+
+// suspended has a program wait before its first instruction.
+func suspended() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{CreationFlags: windows.CREATE_SUSPENDED}
+}

@@ -69,10 +69,13 @@ func play(role string) int {
 		spawn("grandchild", ownSession())
 	case "supervisor":
 		supervise()
+	case "together":
+		must(supervisor.EndTogether())
+		fmt.Fprintln(commands, spawn("deaf", suspended()))
 	}
 	p := &program{commands: commands}
 	p.healthy.Store(role != "serve-unhealthy")
-	if role != "deaf" && role != "grandchild" && role != "worker" && role != "supervisor" {
+	if role != "deaf" && role != "grandchild" && role != "worker" && role != "supervisor" && role != "together" {
 		ln, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv(portVar))
 		must(err)
 		go http.Serve(ln, p)
@@ -89,16 +92,19 @@ func report(role string) net.Conn {
 	return conn
 }
 
-func spawn(role string, attr *syscall.SysProcAttr) {
+// spawn starts the program once more and returns its process id.
+func spawn(role string, attr *syscall.SysProcAttr) int {
 	cmd := exec.Command(os.Args[0])
 	cmd.SysProcAttr = attr
 	cmd.Env = append(os.Environ(), roleVar+"="+role)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	must(cmd.Start())
+	return cmd.Process.Pid
 }
 
 // supervise is spillway in the tests that kill it: a backend whose processes have started others.
 func supervise() {
+	must(supervisor.EndTogether())
 	guard, err := supervisor.StartGuard(inRole("guard"))
 	must(err)
 	ports, err := supervisor.FreePorts(2)

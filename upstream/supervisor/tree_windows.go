@@ -33,19 +33,10 @@ const killedCode = 1
 // service, a window would open for each process: CREATE_NO_WINDOW it is, and a stop is a kill. A service that wants the
 // polite stop allocates a hidden console before it starts a backend.
 func newTree(cmd *exec.Cmd, _ *Guard) (*tree, error) {
-	job, err := windows.CreateJobObject(nil, nil)
-	if err != nil {
-		return nil, fmt.Errorf("create job object: %w", err)
-	}
-	var limits windows.JOBOBJECT_EXTENDED_LIMIT_INFORMATION
 	// Without the second flag a crash would show a dialog and wait for someone to click it away.
-	limits.BasicLimitInformation.LimitFlags = windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE |
-		windows.JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION
-	_, err = windows.SetInformationJobObject(job, windows.JobObjectExtendedLimitInformation,
-		uintptr(unsafe.Pointer(&limits)), uint32(unsafe.Sizeof(limits)))
+	job, err := newJob(windows.JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE | windows.JOB_OBJECT_LIMIT_DIE_ON_UNHANDLED_EXCEPTION)
 	if err != nil {
-		_ = windows.CloseHandle(job) // the first error is the one to tell
-		return nil, fmt.Errorf("set limits of job object: %w", err)
+		return nil, err
 	}
 	codePage, err := windows.GetConsoleCP()
 	t := &tree{job: job, console: err == nil && codePage != 0}
