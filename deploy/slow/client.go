@@ -13,13 +13,6 @@ import (
 	"time"
 )
 
-// slowWindow is how much a slow client's system takes that the client has not read: little, as with a thin line.
-const slowWindow = 32 << 10
-
-// segment is what a packet of an Ethernet carries. Loopback's are 64 KiB, and for ten of those on their way Linux makes the
-// proxy's send buffer so large that it holds a third of a response.
-const segment = 1448
-
 // step is how often a slow client reads.
 const step = 50 * time.Millisecond
 
@@ -33,7 +26,7 @@ type client struct {
 func dial(ctx context.Context, addr string, rate int, hurry chan struct{}) (*client, error) {
 	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
 		var err error
-		controlErr := raw.Control(func(fd uintptr) { err = likeNetwork(int(fd), rate) })
+		controlErr := raw.Control(func(fd uintptr) { err = likeNetwork(fd, rate) })
 		return errors.Join(controlErr, err)
 	}}
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
@@ -62,16 +55,6 @@ func closeAll(clients []*client) {
 	for _, c := range clients {
 		c.conn.Close()
 	}
-}
-
-// likeNetwork makes a socket of this machine like one behind a network. Both settings are negotiated with the connection.
-func likeNetwork(fd, rate int) error {
-	if rate > 0 {
-		if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, slowWindow); err != nil {
-			return err
-		}
-	}
-	return syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, segment)
 }
 
 // get asks for a response, compares it with the body that its head names, and returns that body's number.

@@ -19,7 +19,6 @@ import (
 	"log"
 	"os"
 	"os/signal"
-	"syscall"
 	"time"
 )
 
@@ -83,15 +82,14 @@ func run(args []string, out io.Writer) error {
 	return writeTable(out, results)
 }
 
-// checkDisk asks for room for all responses, and half as much again as long as a stopped proxy's are not given back, and
-// for as much for the rest of the machine.
+// checkDisk asks for room for two and a half times all responses: those of one proxy, those of the last one whose room the
+// file system has not got back yet, and some for the rest of the machine.
 func checkDisk(p plan) error {
-	var stat syscall.Statfs_t
-	if err := syscall.Statfs(os.TempDir(), &stat); err != nil {
-		return err
+	free, err := freeDisk(os.TempDir())
+	if err != nil {
+		return fmt.Errorf("%s: %w", os.TempDir(), err)
 	}
-	free, needed := int64(stat.Bavail)*stat.Bsize, int64(p.clients)*int64(p.size)*5/2
-	if free < needed {
+	if needed := int64(p.clients) * int64(p.size) * 5 / 2; free < needed {
 		return fmt.Errorf("%s has %d bytes left, %d are needed", os.TempDir(), free, needed)
 	}
 	return nil

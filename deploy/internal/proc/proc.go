@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -47,7 +46,7 @@ func PeakRSS(root int) (int64, error) {
 	return sum, nil
 }
 
-// Deleted is what the files take on disk that a program has open and that have no name any more, in bytes and files.
+// Deleted is the size of the files that a program has open and that have no name any more, in bytes, and their number.
 func Deleted(root int) (size int64, files int, err error) {
 	processes, err := family(root)
 	if err != nil {
@@ -59,12 +58,15 @@ func Deleted(root int) (size int64, files int, err error) {
 			return 0, 0, err
 		}
 		for _, link := range links {
-			var stat syscall.Stat_t
-			if err := syscall.Stat(link, &stat); err != nil || stat.Nlink > 0 || stat.Mode&syscall.S_IFMT != syscall.S_IFREG {
+			name, err := os.Readlink(link)
+			if err != nil || !strings.HasSuffix(name, " (deleted)") {
 				continue // closed meanwhile, or no such file
 			}
-			size += stat.Blocks * 512 // the unit of stat(2)
-			files++
+			// The link leads to the file itself, not to its name.
+			if info, err := os.Stat(link); err == nil && info.Mode().IsRegular() {
+				size += info.Size()
+				files++
+			}
 		}
 	}
 	return size, files, nil
