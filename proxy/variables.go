@@ -172,15 +172,24 @@ func requestField(name string) variable {
 	}
 }
 
-// responseField is sent_http_NAME.
+// responseField is sent_http_NAME. The names of a peer's fields are in the peer's letter case, so that Peek would miss them.
 func responseField(name string) variable {
 	name = strings.ReplaceAll(name, "_", "-")
 	return func(dst []byte, ex *Exchange) ([]byte, bool) {
-		joined, found := appendJoined(dst, ex.Response.PeekAll(name), ", ")
+		found := false
+		for field, value := range ex.Response.All() {
+			if !equalFold(field, name) {
+				continue
+			}
+			if found {
+				dst = append(dst, ", "...)
+			}
+			dst, found = append(dst, value...), true
+		}
 		if !found && name == "content-length" && ex.Length >= 0 {
 			return strconv.AppendInt(dst, ex.Length, 10), true
 		}
-		return joined, found
+		return dst, found
 	}
 }
 
