@@ -131,7 +131,7 @@ func (c *demoCommand) Run() error { return demo.Serve(c.Port, c.Number) }
 type guardCommand struct{}
 
 // Run reads what to guard from the standard input.
-func (guardCommand) Run() error {
+func (guardCommand) Run() error { //nolint:unparam // kong wants an error
 	supervisor.RunGuard(os.Stdin)
 	return nil
 }
@@ -147,8 +147,7 @@ func guard() *exec.Cmd {
 
 // complain prints an error for the operator: each problem of a configuration on a line of its own.
 func complain(w io.Writer, err error) {
-	var problems configs.Problems
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[configs.Problems](err); ok {
 		for _, p := range problems {
 			_, _ = fmt.Fprintln(w, p)
 		}

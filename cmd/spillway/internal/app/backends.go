@@ -115,7 +115,9 @@ func (a *App) processes(name string) []ProcessStatus {
 			continue
 		}
 		var all []ProcessStatus
-		for _, p := range b.supervised.Snapshot() {
+		states := b.supervised.Snapshot()
+		for i := range states {
+			p := &states[i]
 			all = append(all, ProcessStatus{
 				Number: p.Number, PID: p.PID, State: p.State.String(), Since: p.Since,
 				Starts: p.Starts, Exits: p.Exits, Restarts: p.Restarts, LastExit: p.LastExit.Text,
@@ -126,14 +128,24 @@ func (a *App) processes(name string) []ProcessStatus {
 	return nil
 }
 
-// ready counts the processes that get requests.
-func (b *backend) ready() (n int) {
-	for _, p := range b.supervised.Snapshot() {
-		if p.State == supervisor.Ready {
-			n++
-		}
+// sum adds up a number of all processes of the backend.
+func (b *backend) sum(number func(*supervisor.ProcessState) int) int {
+	total := 0
+	states := b.supervised.Snapshot()
+	for i := range states {
+		total += number(&states[i])
 	}
-	return n
+	return total
+}
+
+// ready counts the processes that get requests.
+func (b *backend) ready() int {
+	return b.sum(func(p *supervisor.ProcessState) int {
+		if p.State == supervisor.Ready {
+			return 1
+		}
+		return 0
+	})
 }
 
 // stopBackends ends all processes; it returns when they are gone.

@@ -100,10 +100,11 @@ func (a *App) closeListeners(patience time.Duration) {
 }
 
 func (l *listener) close(ctx context.Context) error {
-	err := l.serving.Shutdown(ctx)
-	if l.done != nil {
-		<-l.done
+	if l.done == nil { // it has not served: there is nobody to wait for
+		return l.serving.Shutdown(context.Background())
 	}
+	err := l.serving.Shutdown(ctx)
+	<-l.done
 	return err
 }
 

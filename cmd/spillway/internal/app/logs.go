@@ -1,12 +1,9 @@
 package app
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 
 	"spillway/configs"
 	"spillway/proxy"
@@ -89,33 +86,4 @@ func (l *logs) close() error {
 		err = errors.Join(err, l.errors.Close())
 	}
 	return err
-}
-
-// Check looks for what makes a start of config impossible on this machine, and for texts with $variables that do not
-// exist. It starts nothing.
-func Check(config *configs.Config) configs.Problems {
-	problems := config.CheckHost()
-	template := func(at configs.Place, text string) {
-		if _, err := proxy.CompileTemplate(text); err != nil {
-			problems = append(problems, configs.Problem{File: at.File, Line: at.Line, Key: at.Key, Message: err.Error()})
-		}
-	}
-	if format := config.AccessLog.Format; format != accesslog.Combined && format != accesslog.JSON {
-		template(config.AccessLog.Places.At("format"), format)
-	}
-	for _, server := range config.Servers {
-		for i := range server.Locations {
-			s := &server.Locations[i].Settings
-			for _, field := range s.SetHeader {
-				template(s.Places.At("set_header", field.Name), field.Value)
-			}
-			for _, field := range s.Script.Params {
-				template(s.Places.At("params", field.Name), field.Value)
-			}
-		}
-	}
-	slices.SortStableFunc(problems, func(p, q configs.Problem) int {
-		return cmp.Or(strings.Compare(p.File, q.File), p.Line-q.Line)
-	})
-	return problems
 }

@@ -39,25 +39,17 @@ func (a *App) expectUpstreams() {
 	}
 	for _, b := range a.backends {
 		labels := metrics.Labels{"backend": b.config.Name}
-		a.metrics.Counter("spillway_process_starts_total", "Starts of processes.", labels,
-			b.sum(func(p supervisor.ProcessState) int { return p.Starts }))
-		a.metrics.Counter("spillway_process_exits_total", "Ends of processes.", labels,
-			b.sum(func(p supervisor.ProcessState) int { return p.Exits }))
-		a.metrics.Counter("spillway_process_restarts_total", "Starts of processes after the first.", labels,
-			b.sum(func(p supervisor.ProcessState) int { return p.Restarts }))
+		count := func(name, help string, number func(*supervisor.ProcessState) int) {
+			a.metrics.Counter(name, help, labels, func() float64 { return float64(b.sum(number)) })
+		}
+		count("spillway_process_starts_total", "Starts of processes.",
+			func(p *supervisor.ProcessState) int { return p.Starts })
+		count("spillway_process_exits_total", "Ends of processes.",
+			func(p *supervisor.ProcessState) int { return p.Exits })
+		count("spillway_process_restarts_total", "Starts of processes after the first.",
+			func(p *supervisor.ProcessState) int { return p.Restarts })
 		a.metrics.Gauge("spillway_processes_ready", "Processes that get requests.", labels,
 			func() float64 { return float64(b.ready()) })
-	}
-}
-
-// sum adds up a number of all processes of the backend.
-func (b *backend) sum(number func(supervisor.ProcessState) int) func() float64 {
-	return func() float64 {
-		total := 0
-		for _, p := range b.supervised.Snapshot() {
-			total += number(p)
-		}
-		return float64(total)
 	}
 }
 

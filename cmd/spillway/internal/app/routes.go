@@ -46,7 +46,8 @@ func addServer(
 	if err != nil {
 		return err
 	}
-	for i, l := range server.Locations {
+	for i := range server.Locations {
+		l := &server.Locations[i]
 		if err := locations.Location(routing.Pattern{Path: l.Path, Exact: l.Exact}, routes[i]); err != nil {
 			return err
 		}

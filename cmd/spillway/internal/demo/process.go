@@ -22,7 +22,7 @@ func Serve(port, number string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stdout, "demo process %s listens on %s\n", number, listener.Addr())
+	_, _ = fmt.Fprintf(os.Stdout, "demo process %s listens on %s\n", number, listener.Addr())
 	return fcgi.Serve(listener, handler(port, number))
 }
 
@@ -39,12 +39,12 @@ func handler(port, number string) http.Handler {
 	mux.HandleFunc("GET /events", events)
 	mux.HandleFunc("POST /echo", echo)
 	mux.HandleFunc("GET /stderr", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(os.Stderr, "a line that demo process", number, "wrote to its standard error")
+		_, _ = fmt.Fprintln(os.Stderr, "a line that demo process", number, "wrote to its standard error")
 		_, _ = io.WriteString(w, "see the error log\n")
 	})
 	mux.HandleFunc("GET /crash", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprintln(os.Stderr, "demo process", number, "was asked to crash")
-		fmt.Fprintln(w, "process", number, "ends now; the error log says how")
+		_, _ = fmt.Fprintln(os.Stderr, "demo process", number, "was asked to crash")
+		_, _ = fmt.Fprintln(w, "process", number, "ends now; the error log says how")
 		time.AfterFunc(crashDelay, crash)
 	})
 	return mux
@@ -54,7 +54,7 @@ func handler(port, number string) http.Handler {
 const crashDelay = 100 * time.Millisecond
 
 // crash ends the process at once, whatever it is doing.
-func crash() { os.Exit(3) } //nolint:forbidigo // a crash is what was asked for
+func crash() { os.Exit(3) }
 
 // most is the largest answer of big in MiB.
 const most = 1024
@@ -85,7 +85,7 @@ func events(w http.ResponseWriter, r *http.Request) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for i := range 10 {
-		fmt.Fprintf(w, "data: %d\n\n", i+1)
+		_, _ = fmt.Fprintf(w, "data: %d\n\n", i+1)
 		if f, ok := w.(http.Flusher); ok {
 			f.Flush()
 		}
@@ -105,7 +105,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	fmt.Fprintf(w, "%d %s\n", n, hex.EncodeToString(sum.Sum(nil)))
+	_, _ = fmt.Fprintf(w, "%d %s\n", n, hex.EncodeToString(sum.Sum(nil)))
 }
 
 // facts are what the page says of its process.
