@@ -76,6 +76,9 @@ func (a *App) start(ctx context.Context) error {
 	if a.admin != nil {
 		go a.admin.serve() // ends with close, in stop
 	}
+	if err := supervisor.EndTogether(); err != nil {
+		a.log.Warn("a process may outlive a kill", "err", err) // and no reason to serve nobody
+	}
 	if err := a.startBackends(ctx); err != nil {
 		return err
 	}
