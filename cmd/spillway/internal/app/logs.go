@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 
-	"spillway/configs"
 	"spillway/proxy"
 	"spillway/proxy/accesslog"
 	"spillway/proxy/errorlog"
