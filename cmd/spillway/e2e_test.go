@@ -73,13 +73,32 @@ func startSite(t *testing.T, k kind, processes int) *site {
 	if err := os.CopyFS(filepath.Join(dir, "site"), os.DirFS(filepath.Join("testdata", k.fixture))); err != nil {
 		t.Fatal(err)
 	}
+	addr := freeAddr(t)
+	s := startProgram(t, dir, addr, k.config(addr, processes))
+	s.kind = k
+
+	seen := map[int]bool{}
+	eventually(t, fmt.Sprintf("%d processes answer", processes), func() bool {
+		if a, err := s.get("hello"); err == nil && a.status == http.StatusOK {
+			seen[a.pid] = true
+		}
+		return len(seen) == processes || s.hasEnded()
+	})
+	if s.hasEnded() {
+		t.Fatal("the program has ended")
+	}
+	return s
+}
+
+// startProgram starts the program in dir with a configuration that listens on addr.
+func startProgram(t *testing.T, dir, addr, yaml string) *site {
+	t.Helper()
 	s := &site{
-		kind: k, dir: dir, mark: "SPILLWAY_E2E=" + dir, addr: freeAddr(t), ended: make(chan struct{}),
+		dir: dir, mark: "SPILLWAY_E2E=" + dir, addr: addr, url: "http://" + addr, ended: make(chan struct{}),
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}, Timeout: patience},
 	}
-	s.url = "http://" + s.addr
 	config := filepath.Join(dir, "spillway.yaml")
-	if err := os.WriteFile(config, []byte(k.config(s.addr, processes)), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
 
@@ -97,17 +116,6 @@ func startSite(t *testing.T, k kind, processes int) *site {
 		close(s.ended)
 	}()
 	t.Cleanup(func() { s.cleanup(t) })
-
-	seen := map[int]bool{}
-	eventually(t, fmt.Sprintf("%d processes answer", processes), func() bool {
-		if a, err := s.get("hello"); err == nil && a.status == http.StatusOK {
-			seen[a.pid] = true
-		}
-		return len(seen) == processes || s.hasEnded()
-	})
-	if s.hasEnded() {
-		t.Fatal("the program has ended")
-	}
 	return s
 }
 
