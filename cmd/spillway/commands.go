@@ -20,19 +20,14 @@ import (
 // defaultFile is the configuration that is read without -c, from the current folder.
 const defaultFile = "spillway.yaml"
 
-// configFlag is the flag that names the configuration.
-type configFlag struct {
-	// A pointer, so that -c "" is an error and not the demo: batch files are full of variables that are not set.
-	Config *string `short:"c" placeholder:"FILE" help:"Configuration; without it ./spillway.yaml, without one the demo."`
-}
-
 // load reads the configuration and compares it with this machine. All problems of the file are in the error.
-func (f configFlag) load() (config *configs.Config, err error) {
-	file := defaultFile
-	if f.Config != nil {
-		file = *f.Config
-	} else if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
-		return demoConfig()
+func (f fileName) load() (config *configs.Config, err error) {
+	file := string(f)
+	if file == "" {
+		file = defaultFile
+		if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
+			return demoConfig()
+		}
 	}
 	if config, err = configs.Load(file); err != nil {
 		return nil, err
@@ -53,12 +48,12 @@ func demoConfig() (*configs.Config, error) {
 }
 
 // runCommand serves until a signal.
-type runCommand struct{ configFlag }
+type runCommand struct{}
 
 // Run starts everything and stops it in order at the first signal; a second one ends the program at once, and the
 // processes with it: see supervisor.Guard.
-func (c *runCommand) Run() error {
-	config, err := c.load()
+func (runCommand) Run(line *commandLine) error {
+	config, err := line.Config.load()
 	if err != nil {
 		return err
 	}
@@ -81,11 +76,11 @@ func (c *runCommand) Run() error {
 }
 
 // checkCommand looks for problems and starts nothing.
-type checkCommand struct{ configFlag }
+type checkCommand struct{}
 
 // Run prints that the configuration is right; problems are its error.
-func (c *checkCommand) Run() error {
-	config, err := c.load()
+func (checkCommand) Run(line *commandLine) error {
+	config, err := line.Config.load()
 	if err != nil {
 		return err
 	}

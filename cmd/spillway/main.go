@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -11,12 +12,28 @@ import (
 
 // commandLine is what can be written after the program's name.
 type commandLine struct {
-	Run     runCommand     `cmd:"" default:"withargs" help:"Start the processes and serve; also without a command."`
+	Config fileName `short:"c" placeholder:"FILE" help:"Configuration; without it ./spillway.yaml, without one the demo."`
+
+	Run     runCommand     `cmd:"" default:"1" help:"Start the processes and serve; also without a command."`
 	Check   checkCommand   `cmd:"" help:"Print every problem of the configuration; exit 1 if there is one."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 
 	DemoProcess demoCommand  `cmd:"" hidden:"" help:"One process of the built-in demo."`
 	Guard       guardCommand `cmd:"" hidden:"" help:"Ends the processes when spillway was killed."`
+}
+
+// fileName is the value of -c. It is not empty: batch files are full of variables that are not set, and none of them means
+// the demo.
+type fileName string
+
+// Decode takes the value from the command line.
+func (f *fileName) Decode(ctx *kong.DecodeContext) error {
+	name := ""
+	if err := ctx.Scan.PopValueInto("file", &name); err != nil || name == "" {
+		return errors.New("want the name of a file")
+	}
+	*f = fileName(name)
+	return nil
 }
 
 // description is the head of --help.
