@@ -39,12 +39,13 @@ func (o observation) add(what, text string) {
 
 // A trial is what is done to both rivals.
 type trial struct {
-	place
+	*place
 
 	// send has requests, one after the other on one connection; {} stands for the location's path without its last slash.
 	send    []string
 	hold    string   // the response is read only when the error log has this text
 	leaves  bool     // the client leaves when the peer has got the request
+	brief   bool     // one of the rivals does not come to an end, so the client gives up soon
 	differs []string // names in the table of intended differences
 }
 
@@ -62,7 +63,7 @@ func (tr *trial) run(t *testing.T, r *rival, logged *int) observation {
 	t.Helper()
 	tr.reset()
 	o := observation{}
-	conn := dial(t, r, tr.hold != "")
+	conn := dial(t, r, tr)
 	defer conn.Close()
 	local := port(t, conn.LocalAddr().String())
 	reader := bufio.NewReader(conn)
@@ -99,20 +100,25 @@ func (tr *trial) run(t *testing.T, r *rival, logged *int) observation {
 	return o
 }
 
-// clientPatience bounds a trial: much longer than the longest takes.
-const clientPatience = 3 * time.Second
+// briefly is how long a client of a brief trial waits.
+const briefly = 2 * time.Second
 
-// dial connects to r. A narrow connection takes little that is not read.
-func dial(t *testing.T, r *rival, narrow bool) net.Conn {
+// dial connects to r. A client whose response is held takes little that it does not read; not less than this: with a smaller
+// window the kernel makes each segment of the loopback a wait.
+func dial(t *testing.T, r *rival, tr *trial) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", r.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tc, ok := conn.(*net.TCPConn); ok && narrow {
+	if tc, ok := conn.(*net.TCPConn); ok && tr.hold != "" {
 		_ = tc.SetReadBuffer(64 << 10)
 	}
-	if err := conn.SetDeadline(time.Now().Add(clientPatience)); err != nil {
+	wait := patience
+	if tr.brief {
+		wait = briefly
+	}
+	if err := conn.SetDeadline(time.Now().Add(wait)); err != nil {
 		t.Fatal(err)
 	}
 	return conn
@@ -212,8 +218,10 @@ func (p *place) anonymous(text string, r *rival, local string) string {
 	}
 	_, own, _ := net.SplitHostPort(r.addr)
 	for _, known := range [][2]string{
-		{r.dir, "<dir>"}, {r.addr, "<front>"},
-		{"SERVER_PORT: " + own, "SERVER_PORT: <port>"}, {"REMOTE_PORT: " + local, "REMOTE_PORT: <port>"},
+		{r.dir, "<dir>"},
+		{r.addr, "<front>"},
+		{"SERVER_PORT: " + own, "SERVER_PORT: <port>"},
+		{"REMOTE_PORT: " + local, "REMOTE_PORT: <port>"},
 	} {
 		text = strings.ReplaceAll(text, known[0], known[1])
 	}

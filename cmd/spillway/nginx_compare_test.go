@@ -5,7 +5,6 @@ package main_test
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 // withTimes is combined with what nginx knows about the upstream; times are compared by their shape.
@@ -26,7 +25,7 @@ func compare(t *testing.T, format string, trials []*trial) {
 		if tr.protocol == "" {
 			tr.protocol = "http"
 		}
-		s.places = append(s.places, &tr.place)
+		s.places = append(s.places, tr.place)
 	}
 	for _, p := range s.places {
 		p.startPeers(t)
@@ -36,11 +35,7 @@ func compare(t *testing.T, format string, trials []*trial) {
 	for i, r := range rivals {
 		logged := 0
 		for _, tr := range trials {
-			begun := time.Now()
 			seen[i] = append(seen[i], tr.run(t, r, &logged))
-			if d := time.Since(begun); d > time.Second {
-				println(r.name, tr.name, d.String())
-			}
 		}
 		collectLogs(t, r, trials, seen[i], logged)
 	}

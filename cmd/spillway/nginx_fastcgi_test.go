@@ -8,14 +8,14 @@ import (
 )
 
 // php is a place as most have it for PHP.
-func php(name string, answers ...reaction) place {
+func php(name string, answers ...reaction) *place {
 	p := one(name, answers...).with("root site", "index index.php", `split_path_info ^(.+?\.php)(/.*)$`)
 	p.protocol = "fastcgi"
 	return p
 }
 
 // app is a place for an application without scripts.
-func app(name string, peers ...*peer) place {
+func app(name string, peers ...*peer) *place {
 	p := several(name, peers...)
 	p.protocol = "fastcgi"
 	return p
