@@ -197,3 +197,19 @@ func sample(t *testing.T) *proxy.Exchange {
 		},
 	}
 }
+
+// The relay keeps the names of a peer's fields as the peer wrote them.
+func TestVariables_SentFieldInAnyLetterCase(t *testing.T) {
+	response := &fasthttp.ResponseHeader{}
+	response.DisableNormalizing()
+	response.Set("eTaG", `"x"`)
+	response.SetContentType("text/css")
+	template, err := proxy.CompileTemplate("$sent_http_etag $sent_http_content_type")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := string(template.Append(nil, &proxy.Exchange{Response: response}))
+	if want := `"x" text/css`; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
