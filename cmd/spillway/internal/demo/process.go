@@ -22,7 +22,6 @@ func Serve(port, number string) error {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(os.Stdout, "demo process %s listens on %s\n", number, listener.Addr())
 	return fcgi.Serve(listener, handler(port, number))
 }
 
