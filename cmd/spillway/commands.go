@@ -21,8 +21,8 @@ import (
 const defaultFile = "spillway.yaml"
 
 // load reads the configuration and compares it with this machine. All problems of the file are in the error.
-func (f fileName) load() (config *configs.Config, err error) {
-	file := string(f)
+func load(named fileName) (config *configs.Config, err error) {
+	file := string(named)
 	if file == "" {
 		file = defaultFile
 		if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
@@ -53,7 +53,7 @@ type runCommand struct{}
 // Run starts everything and stops it in order at the first signal; a second one ends the program at once, and the
 // processes with it: see supervisor.Guard.
 func (runCommand) Run(line *commandLine) error {
-	config, err := line.Config.load()
+	config, err := load(line.Config)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ type checkCommand struct{}
 
 // Run prints that the configuration is right; problems are its error.
 func (checkCommand) Run(line *commandLine) error {
-	config, err := line.Config.load()
+	config, err := load(line.Config)
 	if err != nil {
 		return err
 	}

@@ -102,8 +102,15 @@ func startProgram(t *testing.T, dir, addr, yaml string) *site {
 		t.Fatal(err)
 	}
 
-	s.cmd = exec.Command(program, "-c", config)
-	s.cmd.Dir = dir
+	s.run(t, exec.Command(program, "-c", config))
+	return s
+}
+
+// run starts the command as the site's program.
+func (s *site) run(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	s.cmd = cmd
+	s.cmd.Dir = s.dir
 	s.cmd.Env = append(os.Environ(), s.mark)
 	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
 	// A backend that outlives the program would keep the pipe of its output open, and Wait would wait for it.
@@ -116,7 +123,6 @@ func startProgram(t *testing.T, dir, addr, yaml string) *site {
 		close(s.ended)
 	}()
 	t.Cleanup(func() { s.cleanup(t) })
-	return s
 }
 
 // cleanup ends the program, whatever the test has done to it, and shows what it said when the test has failed.
