@@ -62,13 +62,17 @@ func browsable(address string) string {
 
 // portList writes ports for people: a range when they are one.
 func portList(ports []int) string {
-	first, last := ports[0], ports[len(ports)-1]
-	if len(ports) > 2 && last-first == len(ports)-1 { // they are all different, and configs has them in order
-		return fmt.Sprintf("ports %d-%d", first, last)
+	if len(ports) == 1 {
+		return "port " + strconv.Itoa(ports[0])
 	}
+	isRange := len(ports) > 2
 	texts := make([]string, len(ports))
 	for i, p := range ports {
 		texts[i] = strconv.Itoa(p)
+		isRange = isRange && p == ports[0]+i
+	}
+	if isRange {
+		return "ports " + texts[0] + "-" + texts[len(texts)-1]
 	}
 	return "ports " + strings.Join(texts, ", ")
 }
