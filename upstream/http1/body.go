@@ -38,6 +38,11 @@ func (b *body) start(p *Protocol, c *upstream.Conn, resp *upstream.Response, s *
 		reusable: p.keepAlive && keptOpen && (!h.chunked || h.length < 0 && h.minor != '0'),
 	}
 	resp.Length = h.length
+	bodiless := resp.Head || h.status == 204 || h.status == 304
+	if bodiless && (h.chunked || h.length > 0) {
+		// Some applications send the declared body even so, maybe a moment later: the next response would be that body.
+		b.reusable = false
+	}
 	switch {
 	case resp.Head || h.status == 304:
 		if h.chunked {
