@@ -55,8 +55,8 @@ type Error struct {
 	Text  string // nginx's words, such as "upstream prematurely closed connection"
 	Err   error  // the system's error behind it; nil if there is none
 
-	// Status is what the client gets for a request that the protocol cannot express, so that no peer can be asked and
-	// nothing was sent; 0 for all other errors. The kind is Canceled.
+	// Status is what the client gets for a request that no peer can be asked, because the protocol cannot express it or we
+	// have no socket left; nothing was sent, and Err says why. The kind is Canceled. 0 for all other errors.
 	Status int
 }
 

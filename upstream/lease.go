@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"net"
+	"net/http"
 	"sync"
 
 	"spillway/upstream/socket"
@@ -61,8 +62,18 @@ func (p *Peer) dial(timeouts Timeouts) (*Conn, error) {
 	return c, nil
 }
 
-// connectError tells a dial that ran into its timeout from one that was refused.
+// connectError tells a dial that ran into its timeout from one that was refused, and from one that had no socket: that is
+// no failure of the peer, which would be out of use for fail_timeout although descriptors are free again. nginx answers
+// 500 then, we the status that says "later".
 func connectError(err error) *Error {
+	for _, ours := range exhausted() {
+		if errors.Is(err, ours) {
+			reason := &Error{Phase: Connecting, Kind: Canceled, Text: callName("socket") + " failed", Err: err}
+			return &Error{
+				Phase: Connecting, Kind: Canceled, Text: reason.Text, Err: reason, Status: http.StatusServiceUnavailable,
+			}
+		}
+	}
 	if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
 		return &Error{Phase: Connecting, Kind: TimedOut, Text: "upstream timed out", Err: errTimedOut}
 	}
