@@ -167,6 +167,7 @@ func TestRun_FailsWithOneLine(t *testing.T) {
 		logged             bool
 	}{
 		{"listen address in use", replaced(free, taken.Addr().String()), "spillway: listen " + taken.Addr().String() + ": address already in use; another program", true},
+		{"listen address in use, log at the terminal", replaced(free, taken.Addr().String()) + "error_log: {path: stderr, level: notice}", "spillway: listen ", false},
 		{"admin address in use", good + "admin: {listen: '" + taken.Addr().String() + "'}", "spillway: admin: listen " + taken.Addr().String(), true},
 		{"process port taken", replaced("processes: 1", "processes: 1, ports: ["+takenPort+"]"), "spillway: backend a: port " + takenPort + " is taken", true},
 		{"second backend's port taken", replaced("}}}\n", "}}, b: {protocol: http, backend: {command: [sleep, '9', '{port}'], processes: 1, ports: ["+takenPort+"]}}}\n"+

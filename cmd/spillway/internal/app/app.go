@@ -61,7 +61,8 @@ func Start(ctx context.Context, opts Options) (*App, error) {
 	a := &App{opts: opts, config: opts.Config, started: time.Now(), failed: make(chan error, 1)}
 	if err := a.start(ctx); err != nil {
 		a.logFailure(ctx, err)
-		return nil, errors.Join(err, a.stop(0))
+		a.undo(0)
+		return nil, errors.Join(err, a.logs.close())
 	}
 	a.announce()
 	return a, nil
@@ -74,7 +75,7 @@ func (a *App) start(ctx context.Context) error {
 		}
 	}
 	if a.admin != nil {
-		go a.admin.serve() // ends with close, in stop
+		go a.admin.serve() // ends with close, in undo
 	}
 	if err := supervisor.EndTogether(); err != nil {
 		a.log.Warn("a process may outlive a kill", "err", err) // and no reason to serve nobody
@@ -136,11 +137,13 @@ func (a *App) Failed() <-chan error { return a.failed }
 // were cut then is no error but a line in the error log.
 func (a *App) Stop() error {
 	a.log.Log(context.Background(), levelNotice, "gracefully shutting down")
-	return a.stop(time.Duration(a.config.ShutdownTimeout))
+	a.undo(time.Duration(a.config.ShutdownTimeout))
+	a.log.Log(context.Background(), levelNotice, "exit")
+	return a.logs.close()
 }
 
-// stop undoes start, as far as it came: the listeners, the processes, the logs.
-func (a *App) stop(patience time.Duration) error {
+// undo undoes start, as far as it came, but for the logs.
+func (a *App) undo(patience time.Duration) {
 	a.closeListeners(patience)
 	a.stopBackends()
 	if a.admin != nil {
@@ -151,8 +154,4 @@ func (a *App) stop(patience time.Duration) error {
 			g.peers.Close()
 		}
 	}
-	if a.log != nil {
-		a.log.Log(context.Background(), levelNotice, "exit")
-	}
-	return a.logs.close()
 }

@@ -64,7 +64,7 @@ func (a *App) superviseBackends() (err error) {
 
 // startBackends starts all processes of all backends, and waits until each backend has one that is ready, so that no
 // client finds nobody to serve it; until then clients wait to be accepted. A backend that does not get ready is no error:
-// its supervisor goes on trying, and the others serve. What was started before an error is stopped by stop.
+// its supervisor goes on trying, and the others serve. What was started before an error is stopped by undo.
 func (a *App) startBackends(ctx context.Context) error {
 	for _, b := range a.backends {
 		if err := b.supervised.Start(ctx); err != nil {
