@@ -13,7 +13,7 @@ var errTooLarge = errors.New("request body too large")
 
 // prepare checks the limits of the route.
 func (ex *Exchange) prepare() error {
-	if limit := ex.Route.MaxBody; limit > 0 && ex.BodyLength > limit {
+	if ex.Route.tooLarge(ex.BodyLength) {
 		ex.Log().Error("request body too large", "exchange", ex, "bytes", ex.BodyLength)
 		return TooLarge()
 	}

@@ -40,6 +40,14 @@ func (f *Front) Serve(ex *Exchange) {
 	}
 }
 
+// Welcomes says whether the body of the request would be read: there is a location for it, and its declared length is
+// within the location's limit. If not, Serve answers at once; a client that waits for "100 Continue" is told so before it
+// sends the body (RFC 9110, section 10.1.1).
+func (f *Front) Welcomes(ex *Exchange) bool {
+	route, ok := f.routes.Find(ex.Host, ex.Path)
+	return ok && route.Handler != nil && !route.tooLarge(ex.BodyLength)
+}
+
 // Refuse leaves the error page of err in ex, for a request that cannot be routed, such as a malformed one.
 func (f *Front) Refuse(ex *Exchange, err error) {
 	ex.front = f

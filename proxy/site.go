@@ -12,3 +12,6 @@ type Route struct {
 	Handler Handler // answers; nil: 404
 	MaxBody int64   // client_max_body_size in bytes; 0 is no limit
 }
+
+// tooLarge says whether a body of the declared length is beyond the limit; -1 is no declared length.
+func (r *Route) tooLarge(length int64) bool { return r.MaxBody > 0 && length > r.MaxBody }

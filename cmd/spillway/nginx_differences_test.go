@@ -285,16 +285,6 @@ var differences = []difference{
 		rewrites: nginxs(seenFraming, "no body, length 77", "no body"),
 	},
 	{
-		name:     "status of the last attempt counts",
-		why:      "OPEN: nginx counts a listed status as a failure only when it tries the next peer because of it",
-		rewrites: ours(seenErrors, `(?m)\n?^\[warn\] upstream server temporarily disabled while reading response header [^\n]*(<b>/retry-503-all|<a>/retry-500-post)/", host: "site.test"$`, ""),
-	},
-	{
-		name: "continue although too large", why: "OPEN: the client is told to go on with a body that is refused by its length (reliability A25)",
-		rewrites: slices.Concat(instead(seenResponse, ".* 413 .*", "HTTP/1.1 100 Continue.*"), instead(seenFraming, ".*", ".*"),
-			instead(seenBody, ".*", ".*"), instead(seenConnection, ".*", ".*"), instead(seenErrors, ".*", ".*"), instead(seenAccess, ".*", ".*")),
-	},
-	{
 		name: "bad chunk of a request", why: "OPEN: nginx has the words client sent invalid chunked body, at level error",
 		rewrites: instead(seenErrors, `\[error\] client sent invalid chunked body, .*`, `\[info\] client sent invalid request: invalid chunk size while .*`),
 	},

@@ -42,6 +42,28 @@ func (l *Listener) serve(ctx *fasthttp.RequestCtx) {
 	c.conclude(ctx)
 }
 
+// expect is fasthttp's handler for a client that waits for "100 Continue": it lets the client send its body only if
+// somebody wants it; otherwise the answer is sent at once, and what fasthttp makes of the status is not.
+func (l *Listener) expect(ctx *fasthttp.RequestCtx) int {
+	c, ok := ctx.Conn().(*conn)
+	if !ok {
+		panic("downstream: request on a connection of somebody else")
+	}
+	c.adapt(&ctx.Request.Header, &ctx.Response.Header)
+	front := l.opts.Front()
+	if err := c.fill(); err != nil {
+		c.logRefusal(err)
+		front.Refuse(&c.ex, err)
+	} else if front.Welcomes(&c.ex) {
+		return fasthttp.StatusContinue
+	} else {
+		front.Serve(&c.ex)
+	}
+	c.ex.CloseClient = true
+	c.conclude(ctx)
+	return fasthttp.StatusExpectationFailed
+}
+
 // fail is fasthttp's error handler. Little comes here: what the guard lets through and fasthttp does not take, and
 // bodies of which not even the first byte came.
 func (l *Listener) fail(ctx *fasthttp.RequestCtx, err error) {
@@ -145,6 +167,7 @@ func (c *conn) fill() error {
 			return refuse(fasthttp.StatusExpectationFailed, "expectation other than 100-continue")
 		}
 		h.Del(fasthttp.HeaderExpect) // it has been met
+		c.head.expects = false
 	}
 	if c.head.strip {
 		proxy.Strip(h, private)

@@ -328,6 +328,25 @@ func TestListener_Expect(t *testing.T) {
 	}
 }
 
+func TestListener_ExpectWithoutWelcome(t *testing.T) {
+	s := start(t, describe, nil)
+	for _, tt := range []struct {
+		name, text string
+		status     int
+	}{
+		{"body beyond the limit", "POST /small/ HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n", 413},
+		{"target that is refused", "POST /%zz HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n", 400},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := s.connect()
+			if status, _, _ := c.send(tt.text).response("POST"); status != tt.status {
+				t.Errorf("got %d, want %d and no 100", status, tt.status)
+			}
+			c.closed()
+		})
+	}
+}
+
 func TestListener_KeepaliveRequests(t *testing.T) {
 	s := start(t, hello, func(o *downstream.Options) { o.KeepaliveRequests = 2 })
 	c := s.connect()

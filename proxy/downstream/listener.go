@@ -94,10 +94,11 @@ func New(opts Options) (*Listener, error) {
 		return &b
 	}
 	l.server = &fasthttp.Server{
-		Handler:      l.serve,
-		ErrorHandler: l.fail,
-		Logger:       printer{l},
-		Concurrency:  math.MaxInt32, // connections are limited elsewhere: 503 by fasthttp would be an unlogged response
+		Handler:       l.serve,
+		ExpectHandler: l.expect,
+		ErrorHandler:  l.fail,
+		Logger:        printer{l},
+		Concurrency:   math.MaxInt32, // connections are limited elsewhere: 503 by fasthttp would be an unlogged response
 
 		// A body is streamed beyond this size; what is not beyond is read before the handler is called. One byte,
 		// so that the handler may refuse a body without having read any of it.
@@ -201,6 +202,7 @@ func (l *Listener) cut() {
 // add makes a conn of a socket; nil after Shutdown.
 func (l *Listener) add(accepted net.Conn) *conn {
 	c := &conn{Socket: socket.New(accepted), l: l, watched: make(chan struct{}, 1), addresses: addressesOf(accepted)}
+	c.out.c = c
 	c.since.Store(l.clock.Load())
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -42,6 +42,10 @@ func front(tb testing.TB, handler handlerFunc, log *slog.Logger, observers ...fu
 		tb.Fatal(err)
 	}
 	route := &proxy.Route{Site: &proxy.Site{Name: "test"}, Path: "/", Handler: handler}
+	small := &proxy.Route{Site: route.Site, Path: "/small/", Handler: handler, MaxBody: 4}
+	if err := site.Location(routing.Pattern{Path: small.Path}, small); err != nil {
+		tb.Fatal(err)
+	}
 	if err := site.Location(routing.Pattern{Path: "/"}, route); err != nil {
 		tb.Fatal(err)
 	}

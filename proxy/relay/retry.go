@@ -78,21 +78,19 @@ func ofFailure(kind upstream.Kind) (Condition, *proxy.StatusError) {
 }
 
 // judge says what an attempt leads to: failure is nil when the head of a response is there. It reports the outcome to the
-// peer by nginx's rules: a failed attempt always counts, a status only when it is listed, and 403 and 404 never.
+// peer by nginx's rules: a failed attempt always counts, a status only when the next peer is asked because of it, and 403
+// and 404 never.
 func (r *run) judge(failure *upstream.Error, now time.Time) (again bool, err error) {
 	if failure != nil {
 		return r.judgeFailure(failure, now)
 	}
 	met := ofStatus(r.ex.Status()) & r.h.opts.Retry.On
-	if met == 0 {
+	if met == 0 || !r.mayTryNext() || !r.repeatable(upstream.ReadingHead) {
 		r.peer.Report(upstream.Succeeded, now)
 		return false, nil
 	}
 	if met&(OnHTTP403|OnHTTP404) == 0 {
 		r.reportBroken(now, upstream.ReadingHead)
-	}
-	if !r.mayTryNext() || !r.repeatable(upstream.ReadingHead) {
-		return false, nil
 	}
 	r.lastAttempt().Response = time.Since(now)
 	r.release(upstream.Spent)

@@ -58,7 +58,7 @@ func TestHandler_RetriesByNginxRules(t *testing.T) {
 		{"403 never counts", status(403), relay.OnHTTP403, "GET", 200, []int{403, 200}, 0, ""},
 		{"404 never counts", status(404), relay.OnHTTP404, "GET", 200, []int{404, 200}, 0, ""},
 		{"503 that is not listed", status(503), relay.OnError | relay.OnHTTP500, "GET", 503, []int{503}, 0, ""},
-		{"503 for a POST", status(503), relay.OnHTTP503, "POST", 503, []int{503}, 1, ""},
+		{"503 for a POST", status(503), relay.OnHTTP503, "POST", 503, []int{503}, 0, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
