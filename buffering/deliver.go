@@ -22,12 +22,21 @@ type section struct {
 // flusher is a writer that may hold bytes back, such as a *bufio.Writer.
 type flusher = interface{ Flush() error }
 
+// asked is a writer that says whether it takes more at the moment, such as a connection. Writable does not wait, and the
+// fill side may call it until its own end, even if WriteTo has just returned.
+type asked = interface{ Writable() bool }
+
 // WriteTo delivers the body to w until its end and returns the number of bytes that w took. Each piece is written as
 // soon as it is there; a writer with a Flush method is flushed before every wait. Several buffers go in one vectored
-// write, up to BusySize bytes and 64 KiB. The error is that of w, that of the fill side if the body was cut, that of
+// write, up to BusySize bytes and 64 KiB. A writer with a method Writable() bool is asked before bytes are spilled, by the
+// fill side, even when WriteTo has just returned. The error is that of w, that of the fill side if the body was cut, that of
 // Abort, or that of the spill file.
 func (p *Pipe) WriteTo(w io.Writer) (int64, error) {
 	out, _ := w.(flusher)
+	client, _ := w.(asked)
+	p.mu.Lock()
+	p.client = client
+	p.mu.Unlock()
 	limit := min(p.opts.Limits.BusySize, maxWrite)
 	var total int64
 	for {

@@ -9,17 +9,19 @@
 //
 // The fill side uses the room of the last buffer; then it gets another buffer, up to N of them and within the budget of
 // the arena. When all are full nginx asks whether the socket of the client is writable: if it is, the peer is not
-// read until the client has taken something; if not, whole buffers go to the file. A goroutine in Write does not say
-// whether its socket is writable, so a pipe measures it with patience:
+// read until the client has taken something; if not, whole buffers go to the file. A pipe asks too, but has patience first:
 //
 //   - Waiting for the client is drawn from a credit of 20 ms per pipe (maxPatience).
 //   - Every byte that the client takes pays back the time it takes at 8 MB/s (patientRate), up to the full credit.
-//   - When the credit is used up the fill side spills without waiting, as long as bytes are left in the file: the peer
-//     runs at its own speed. When the client has caught up with the file, memory comes first again.
+//   - When the credit is used up the fill side asks the writer of the deliver side whether it takes more at the moment. If
+//     so, the client is not what keeps the bytes, but a processor with much to do: it gets a new credit, up to 25 times in
+//     a row (maxRenewals) without taking a byte. A writer that has no method Writable is taken to say no.
+//   - Otherwise the fill side spills, without waiting or asking as long as bytes are left in the file: the peer runs at
+//     its own speed. When the client has caught up with the file, memory comes first again.
 //
-// So a client that is faster than 8 MB/s on average never causes a spill, whatever the size of the body, and for a
-// slower one the peer waits 20 ms and what the client pays back meanwhile (at 1 MB/s 23 ms in all), then it is freed
-// from the client. Each wait has a timer; there is none as long as a buffer has room.
+// So a client that is faster than 8 MB/s on average, or only as slow as this machine lets it be, does not cause a spill,
+// whatever the size of the body. For a slower one the peer waits 20 ms and what the client pays back meanwhile (at 1 MB/s
+// 23 ms in all), then it is freed from the client. Each wait has a timer; there is none as long as a buffer has room.
 //
 // The order of the bytes is: what the deliver side has taken, the file, the other buffers. The file is emptied and its
 // space given back to the disk budget each time that the client has caught up with it (nginx only ever lets it grow),

@@ -8,7 +8,7 @@ import (
 // The flow of the fill side:
 //
 //  1. room finds memory to read into: the rest of the tail, a new buffer, or, when all are full, one that the client has
-//     taken (await) or that was written to the spill file (spill).
+//     taken (await) or that was written to the spill file (spill), after the client's word (clientTakes).
 //  2. The reader fills it, with no lock held.
 //  3. commit makes the bytes visible to the deliver side, which may already be writing an earlier part of the buffer.
 
@@ -142,20 +142,37 @@ func (p *Pipe) drop(b *Buffer) {
 	p.opts.Arena.Put(b)
 }
 
-// makeRoom waits or spills once, whatever is due; all buffers are full. mu is held, but not during the wait or the
-// spill.
+// makeRoom waits, asks or spills once, whatever is due; all buffers are full. mu is held, but not during the wait, the
+// question or the spill.
 func (p *Pipe) makeRoom() {
-	if !p.maySpill() {
+	// As long as bytes are left in the file the client is behind, and to wait would only keep the peer.
+	behind := p.fileR < p.fileW
+	patience := p.patience.left()
+	switch {
+	case !p.maySpill():
 		p.stall()
-		return
-	}
-	// As long as bytes are left in the file the client is behind, and patience would only keep the peer.
-	caughtUp := p.fileR == p.fileW
-	if patience := p.patience.left(); caughtUp && patience > 0 {
+	case !behind && patience > 0:
 		p.await(patience)
-		return
+	case !behind && p.clientTakes():
+	default:
+		p.spill()
 	}
-	p.spill()
+}
+
+// clientTakes says whether the client takes more at the moment, or has done so during the question: then there may be
+// room. mu is held, but not during the question.
+func (p *Pipe) clientTakes() bool {
+	client, before := p.client, p.patience
+	if client == nil {
+		return false
+	}
+	p.mu.Unlock()
+	writable := client.Writable()
+	p.mu.Lock()
+	if writable {
+		p.patience.renew()
+	}
+	return p.patience != before || !p.maySpill()
 }
 
 // maySpill says whether a buffer could go to the file now. Buffers that the deliver side has taken stay in memory.

@@ -67,6 +67,7 @@ type pipeState struct {
 	reported bool       // OnSpillError was called
 	spilled  int64      // bytes so far
 
+	client   asked // what WriteTo writes to; nil: it cannot be asked, or nobody delivers yet
 	patience patience
 
 	fillWaits    bool // for a token in drained

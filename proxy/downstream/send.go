@@ -66,7 +66,7 @@ func (c *conn) send() error {
 		ex.SetError(fmt.Errorf("response with status %d", status))
 	}
 	s := &c.out
-	s.begin(c)
+	s.begin()
 	defer s.end()
 	if ex.Content == nil || !s.hasBody {
 		return s.whole(ex.Bytes)
@@ -78,7 +78,7 @@ func (c *conn) send() error {
 	case err != nil: // not even the head has left: an error page is better than an empty reply
 		ex.SetError(&proxy.StatusError{Code: fasthttp.StatusBadGateway, Cause: proxy.CauseFailed, Err: err})
 		s.end()
-		s.begin(c)
+		s.begin()
 		return s.whole(ex.Bytes)
 	}
 	return s.last()
@@ -86,7 +86,7 @@ func (c *conn) send() error {
 
 // sender writes one response; it is what Content.WriteTo writes to. The head leaves with the first bytes of the body.
 type sender struct {
-	c       *conn
+	c       *conn   // set when it was accepted, read only
 	memory  *[]byte // of buf
 	buf     []byte  // the head while it has not been sent
 	hasBody bool
@@ -102,9 +102,10 @@ type sender struct {
 }
 
 // begin decides how the body is framed (RFC 9112 section 6) and writes the head into the buffer.
-func (s *sender) begin(c *conn) {
+func (s *sender) begin() {
+	c := s.c
 	ex, h := &c.ex, c.ex.Response
-	s.c, s.chunked, s.tried, s.left = c, false, false, int64(len(ex.Bytes))
+	s.chunked, s.tried, s.left = false, false, int64(len(ex.Bytes))
 	status := ex.Status()
 	s.hasBody = !ex.Head() && status != fasthttp.StatusNoContent && status != fasthttp.StatusNotModified
 	if ex.Content != nil || ex.Head() && len(ex.Bytes) == 0 {
@@ -186,6 +187,9 @@ func (s *sender) Flush() error {
 	}
 	return s.frame("", nil, "")
 }
+
+// Writable says whether the client takes more at the moment. Another goroutine may ask, until the exchange is finished.
+func (s *sender) Writable() bool { return s.c.Writable() }
 
 // last ends the body.
 func (s *sender) last() error {

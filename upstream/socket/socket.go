@@ -8,8 +8,9 @@ import (
 // Socket is a connected TCP or unix socket. One goroutine may read while another writes.
 type Socket struct {
 	net.Conn
-	io    transfer
-	quiet quiet
+	io       transfer
+	quiet    quiet
+	writable writable
 }
 
 // New returns conn as a Socket; a conn that is no socket of the system works as it is.
@@ -18,6 +19,7 @@ func New(conn net.Conn) *Socket {
 	if raw, err := s.SyscallConn(); err == nil {
 		s.io.bind(raw)
 		s.quiet.bind(raw)
+		s.writable.bind(raw)
 	}
 	return s
 }
