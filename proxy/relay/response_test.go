@@ -44,8 +44,12 @@ func TestHandler_ResponsesOfAllSizes(t *testing.T) {
 							t.Errorf("HEAD: got %+v", rec)
 						}
 					}
-					if got := peer.Conns(); got != 1 {
-						t.Errorf("got %d connections to the peer, want 1", got)
+					want := 1
+					if wire.Name() == "http" { // a connection is not kept after a HEAD that was answered with the length of a body
+						want += len(sizes)
+					}
+					if got := peer.Conns(); got > want {
+						t.Errorf("got %d connections to the peer, want %d at most", got, want)
 					}
 					r.wantNoLog("client gone")
 				}
