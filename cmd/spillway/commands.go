@@ -72,6 +72,7 @@ func (runCommand) Run(line *commandLine) error {
 	case <-ctx.Done():
 	case err = <-server.Failed():
 	}
+	stop() // AfterFunc may not have come to it yet
 	return errors.Join(err, server.Stop())
 }
 
