@@ -28,9 +28,9 @@ type asked = interface{ Writable() bool }
 
 // WriteTo delivers the body to w until its end and returns the number of bytes that w took. Each piece is written as
 // soon as it is there; a writer with a Flush method is flushed before every wait. Several buffers go in one vectored
-// write, up to BusySize bytes and 64 KiB. A writer with a method Writable() bool is asked before bytes are spilled, by the
-// fill side, even when WriteTo has just returned. The error is that of w, that of the fill side if the body was cut, that of
-// Abort, or that of the spill file.
+// write, up to BusySize bytes and 64 KiB. The fill side asks a writer with a method Writable() bool before it spills, which
+// may be when WriteTo has just returned. The error is that of w, that of the fill side if the body was cut, that of Abort,
+// or that of the spill file.
 func (p *Pipe) WriteTo(w io.Writer) (int64, error) {
 	out, _ := w.(flusher)
 	client, _ := w.(asked)
