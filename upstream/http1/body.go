@@ -38,9 +38,10 @@ func (b *body) start(p *Protocol, c *upstream.Conn, resp *upstream.Response, s *
 		reusable: p.keepAlive && keptOpen && (!h.chunked || h.length < 0 && h.minor != '0'),
 	}
 	resp.Length = h.length
-	bodiless := resp.Head || h.status == 204 || h.status == 304
-	if bodiless && (h.chunked || h.length > 0) {
-		// Some applications send the declared body even so, maybe a moment later: the next response would be that body.
+	never := h.status == 204 || h.status == 304
+	if (never || resp.Head) && (h.chunked || h.length > 0 || h.length < 0 && !never) {
+		// By its head it could have a body, and some applications send that to a HEAD too, maybe a moment later: it would
+		// be taken for the next response.
 		b.reusable = false
 	}
 	switch {

@@ -2,7 +2,7 @@
 //
 // It is stricter with a peer's answer than nginx is: a status line, a field or a chunk that is not exactly HTTP makes the
 // response Invalid, a response framed in two ways is never followed by another one on its connection, nor is one without
-// a body whose head declares one (HEAD, 204, 304), and a connection with unread bytes is not reused. Lines may end with a
+// a body that could have one by its head (HEAD, 204, 304), and a connection with unread bytes is not reused. Lines may end with a
 // bare LF, because real peers send that.
 //
 // The request's head and a small body leave in one write. The response is parsed in place in Response.Buf; the body is
