@@ -158,6 +158,9 @@ func (a *answer) startBody(size, have int, err error) error {
 		have += n
 	}
 	resp.Prefix = resp.Buf[size : size+a.deliver(have-size)]
+	if resp.Head && err == nil && !a.records.ended {
+		err = io.EOF // nothing more is for the client; an application that sends a body even so may never end
+	}
 	if err == nil && !a.records.ended {
 		resp.Body = a
 		return nil

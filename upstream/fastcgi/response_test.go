@@ -110,6 +110,7 @@ func TestProtocol_Receives(t *testing.T) {
 		{"too short, no stdout end", declared("5", "hell") + finished(0, 0), true, false, outcome{200, "", 5, false, false, noEnd, nil}},
 		{"bytes after the end", stdout(ok) + end() + "x", true, false, outcome{200, "", -1, false, false, "", nil}},
 		{"HEAD", declared("5", "") + end(), true, true, outcome{200, "", 5, true, false, "", nil}},
+		{"HEAD, no end", declared("5", "he"), true, true, outcome{200, "", 5, false, false, "", nil}},
 		{"HEAD with a body", declared("5", "hello world") + end(), true, true, outcome{200, "", 5, true, false, "", nil}},
 		{"204", stdout("Status: 204 No Content\n\nbody") + end(), true, false, outcome{204, "", -1, true, false, "", nil}},
 		{"304", stdout("Status: 304\nContent-Length: 9\n\n") + end(), true, false, outcome{304, "", 9, true, false, "", nil}},
