@@ -16,7 +16,7 @@ import (
 // Each step goes on after a problem, so that all of them are seen at once.
 
 // Load reads the configuration in the file at path. The error is Problems, or says in one line why the file could not be
-// read.
+// read. Beside Problems there is a Config of what could be read, for further checks only; nil if that is nothing.
 func Load(path string) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -26,7 +26,7 @@ func Load(path string) (*Config, error) {
 }
 
 // Parse reads the configuration in data. name stands in problems, and its folder is where relative paths begin. The error
-// is Problems, but for a current folder that cannot be determined.
+// is Problems, but for a current folder that cannot be determined. What is beside Problems is said at Load.
 func Parse(name string, data []byte) (*Config, error) {
 	dir, err := filepath.Abs(filepath.Dir(name))
 	if err != nil {
@@ -46,9 +46,9 @@ func Parse(name string, data []byte) (*Config, error) {
 		problems = append(problems, d.resolve()...)
 		problems = append(problems, d.Check()...)
 	}
-	if len(problems) > 0 {
-		return nil, problems.sorted()
-	}
 	config := d.Config
+	if len(problems) > 0 {
+		return &config, problems.sorted()
+	}
 	return &config, nil
 }

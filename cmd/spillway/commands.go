@@ -29,10 +29,12 @@ func load(named fileName) (config *configs.Config, err error) {
 			return demoConfig()
 		}
 	}
-	if config, err = configs.Load(file); err != nil {
+	config, err = configs.Load(file)
+	problems, isProblems := errors.AsType[configs.Problems](err)
+	if err != nil && !isProblems || config == nil {
 		return nil, err
 	}
-	if problems := app.Check(config); len(problems) > 0 {
+	if problems = app.Check(config, problems); len(problems) > 0 {
 		return nil, problems
 	}
 	return config, nil

@@ -413,7 +413,7 @@ servers:
 access_log: {path: log, format: "$remote_addr $stauts"}
 `)
 	var got strings.Builder
-	for _, p := range app.Check(config) {
+	for _, p := range app.Check(config, nil) {
 		line, _, _ := strings.Cut(strings.TrimPrefix(p.String(), filepath.Join(dir, "")+string(filepath.Separator)), " in ")
 		got.WriteString(line + "\n")
 	}

@@ -11,9 +11,9 @@ import (
 )
 
 // Check looks for what makes a start of config impossible on this machine, and for texts with $variables that do not
-// exist. It starts nothing. The problems are in the order of the lines.
-func Check(config *configs.Config) configs.Problems {
-	problems := append(config.CheckHost(), checkVariables(config)...)
+// exist. It starts nothing. known are the problems that are known already; all are returned in the order of the lines.
+func Check(config *configs.Config, known configs.Problems) configs.Problems {
+	problems := slices.Concat(known, config.CheckHost(), checkVariables(config))
 	slices.SortFunc(problems, func(p, q configs.Problem) int {
 		return cmp.Or(strings.Compare(p.File, q.File), cmp.Compare(p.Line, q.Line), strings.Compare(p.Key, q.Key),
 			strings.Compare(p.Message, q.Message))
