@@ -117,6 +117,14 @@ func (c *mayLeave) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// Flush sends the head, if the client can be made to take it apart from the body.
+func (c *mayLeave) Flush() error {
+	if out, ok := c.Writer.(interface{ Flush() error }); ok && c.err == nil {
+		c.err = out.Flush()
+	}
+	return nil
+}
+
 func (r *run) writeTo(w io.Writer) (int64, error) {
 	sent := int64(0)
 	if len(r.resp.Prefix) > 0 {

@@ -126,31 +126,33 @@ func TestHandler_Streams(t *testing.T) {
 
 // TestHandler_UnbufferedHeadDoesNotWait: without buffering the client has the head before the peer has begun the body.
 func TestHandler_UnbufferedHeadDoesNotWait(t *testing.T) {
-	gate := make(chan struct{})
-	peer, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer peer.Close()
-	go func() { // ends with the one response
-		conn, err := peer.Accept()
+	for _, finish := range []bool{false, true} { // ignore_client_abort
+		gate := make(chan struct{})
+		peer, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
-			return
+			t.Fatal(err)
 		}
-		defer conn.Close()
-		_, _ = conn.Read(make([]byte, 4096))
-		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
-		<-gate
-		_, _ = io.WriteString(conn, "body")
-	}()
-	r := start(t, setup{
-		wire: upstreamtest.HTTP{}, peers: at(peer.Addr().String()),
-		options: func(o *relay.Options) { o.Unbuffer = true },
-	})
-	resp := r.connect().send(request("GET", "/", "")).head("GET")
-	close(gate)
-	if body, err := io.ReadAll(resp.Body); string(body) != "body" || err != nil {
-		t.Errorf("got %q, %v", body, err)
+		defer peer.Close()
+		go func() { // ends with the one response
+			conn, err := peer.Accept()
+			if err != nil {
+				return
+			}
+			defer conn.Close()
+			_, _ = conn.Read(make([]byte, 4096))
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+			<-gate
+			_, _ = io.WriteString(conn, "body")
+		}()
+		r := start(t, setup{
+			wire: upstreamtest.HTTP{}, peers: at(peer.Addr().String()),
+			options: func(o *relay.Options) { o.Unbuffer, o.Finish = true, finish },
+		})
+		resp := r.connect().send(request("GET", "/", "")).head("GET")
+		close(gate)
+		if body, err := io.ReadAll(resp.Body); string(body) != "body" || err != nil {
+			t.Errorf("got %q, %v", body, err)
+		}
 	}
 }
 
