@@ -8,30 +8,8 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"spillway/proxy"
+	"spillway/proxy/httpfield"
 )
-
-func TestHopByHop_Names(t *testing.T) {
-	f := func(name string, want bool) {
-		t.Helper()
-		for _, spelled := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
-			if got := proxy.HopByHop([]byte(spelled)); got != want {
-				t.Errorf("%s: got %v, want %v", spelled, got, want)
-			}
-		}
-	}
-	for _, name := range []string{
-		"Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
-		"Proxy-Authenticate", "Proxy-Authorization",
-	} {
-		f(name, true)
-	}
-	for _, name := range []string{
-		"", "Content-Length", "Content-Type", "Host", "Cookie", "Trailers", "T", "Tea", "Upgrades", "Connections", "Vary",
-		"Transfer_Encoding", "Accept-Encoding",
-	} {
-		f(name, false)
-	}
-}
 
 func TestStrip_LeavesEndToEndFieldsInOrder(t *testing.T) {
 	f := func(name, fields, want string) {
@@ -83,7 +61,7 @@ func FuzzStrip(f *testing.F) {
 		}
 		proxy.Strip(h, func([]byte) bool { return false })
 		for field := range h.All() {
-			if proxy.HopByHop(field) {
+			if httpfield.HopByHop(field) {
 				t.Errorf("%q is still there", field)
 			}
 		}

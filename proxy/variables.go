@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"spillway/proxy/httpfield"
 )
 
 // variable appends the value of one of nginx's variables. When the exchange has none, which nginx calls "not found" and
@@ -178,7 +180,7 @@ func responseField(name string) variable {
 	return func(dst []byte, ex *Exchange) ([]byte, bool) {
 		found := false
 		for field, value := range ex.Response.All() {
-			if !equalFold(field, name) {
+			if !httpfield.Is(field, name) {
 				continue
 			}
 			if found {
@@ -246,27 +248,11 @@ func findPair(list []byte, separator byte, name string) ([]byte, bool) {
 			list = nil
 		}
 		pair = bytes.TrimLeft(pair, " ")
-		if len(pair) > len(name) && pair[len(name)] == '=' && equalFold(pair[:len(name)], name) {
+		if len(pair) > len(name) && pair[len(name)] == '=' && httpfield.Is(pair[:len(name)], name) {
 			return pair[len(name)+1:], true
 		}
 	}
 	return nil, false
-}
-
-// equalFold compares with a text in lower case, without regard to the case of ASCII letters.
-func equalFold(b []byte, lower string) bool {
-	if len(b) != len(lower) {
-		return false
-	}
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // remoteUser is the name of basic authentication (RFC 7617), whether or not the password was checked.
@@ -276,7 +262,7 @@ func remoteUser(dst []byte, ex *Exchange) ([]byte, bool) {
 	}
 	credentials := ex.Request.Peek("Authorization")
 	const scheme = "basic "
-	if len(credentials) < len(scheme) || !equalFold(credentials[:len(scheme)], scheme) {
+	if len(credentials) < len(scheme) || !httpfield.Is(credentials[:len(scheme)], scheme) {
 		return dst, false
 	}
 	encoded := bytes.TrimRight(bytes.Trim(credentials[len(scheme):], " "), "=")

@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"spillway/proxy"
+	"spillway/proxy/httpfield"
 )
 
 // The limits of a head. reliability figures: nginx answers 414 above 8k and has 4 buffers of 8k, HAProxy takes 101
@@ -158,20 +159,20 @@ func (h *head) field(line []byte) error {
 		}
 	}
 	name := line[:colon]
-	h.strip = h.strip || odd || aboutUs(name) || proxy.HopByHop(name) && !isUsual(name, value)
+	h.strip = h.strip || odd || aboutUs(name) || httpfield.HopByHop(name) && !isUsual(name, value)
 	switch len(name) {
 	case len("host"):
-		if equalFold(name, "host") {
+		if httpfield.Is(name, "host") {
 			h.hosts++
 		}
 	case len("expect"):
-		h.expects = h.expects || equalFold(name, "expect")
+		h.expects = h.expects || httpfield.Is(name, "expect")
 	case len("content-length"):
-		if equalFold(name, "content-length") {
+		if httpfield.Is(name, "content-length") {
 			return h.setLength(trim(value))
 		}
 	case len("transfer-encoding"):
-		if equalFold(name, "transfer-encoding") {
+		if httpfield.Is(name, "transfer-encoding") {
 			return h.setCoding(trim(value))
 		}
 	}
@@ -205,7 +206,7 @@ func (h *head) setCoding(value []byte) error {
 		return badRequest("transfer-encoding in an HTTP/1.0 request")
 	case len(value) == 0:
 		return badRequest("empty transfer-encoding")
-	case !equalFold(value, "chunked"):
+	case !httpfield.Is(value, "chunked"):
 		return refuse(fasthttp.StatusNotImplemented, "transfer-encoding other than chunked")
 	}
 	h.chunked = true
@@ -228,7 +229,7 @@ func (h *head) complete() error {
 // isUsual says whether a field is the Connection that most clients send. It names no field; the protocols leave it out.
 func isUsual(name, value []byte) bool {
 	value = trim(value)
-	return len(name) == len("connection") && (equalFold(value, "keep-alive") || equalFold(value, "close"))
+	return len(name) == len("connection") && (httpfield.Is(value, "keep-alive") || httpfield.Is(value, "close"))
 }
 
 // aboutUs says whether a field speaks between a front end and its applications, so that nothing in it may come
@@ -238,7 +239,7 @@ func aboutUs(name []byte) bool {
 	case 'x':
 		return hasPrefixFold(name, "x-accel-") || hasPrefixFold(name, "x-sendfile") || hasPrefixFold(name, "x-spillway-")
 	case 's':
-		return len(name) == len("status") && equalFold(name, "status")
+		return len(name) == len("status") && httpfield.Is(name, "status")
 	default:
 		return false
 	}
@@ -272,9 +273,6 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // trim removes the optional white space around a field's value.
 func trim(value []byte) []byte { return bytes.Trim(value, " \t") }
-
-// equalFold compares b, of letters and dashes, with a lower-case text.
-func equalFold(b []byte, lower string) bool { return len(b) == len(lower) && hasPrefixFold(b, lower) }
 
 func hasPrefixFold(b []byte, lower string) bool {
 	if len(b) < len(lower) {

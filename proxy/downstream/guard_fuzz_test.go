@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"spillway/proxy"
+	"spillway/proxy/httpfield"
 )
 
 // FuzzGuard sends raw bytes through the whole of it. Whatever reaches a handler keeps what the guard promises.
@@ -74,7 +75,7 @@ func promise(ex *proxy.Exchange) string {
 			hosts++
 		case bytes.ContainsAny(name, "_. \t") || bytes.ContainsAny(value, "\x00\r\n"):
 			return "field " + string(name)
-		case proxy.HopByHop(name) && string(value) != "keep-alive" && string(value) != "close":
+		case httpfield.HopByHop(name) && string(value) != "keep-alive" && string(value) != "close":
 			if !bytes.EqualFold(value, []byte("keep-alive")) && !bytes.EqualFold(value, []byte("close")) {
 				return "hop-by-hop field " + string(name)
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"spillway/proxy"
+	"spillway/proxy/httpfield"
 )
 
 // h1 is what a connection keeps for its exchanges, one after the other, so that none of them allocates.
@@ -163,7 +164,7 @@ func (c *conn) fill() error {
 		ex.Target = c.target
 	}
 	if c.head.expects {
-		if c.head.proto == http11 && !equalFold(h.Peek(fasthttp.HeaderExpect), "100-continue") {
+		if c.head.proto == http11 && !httpfield.Is(h.Peek(fasthttp.HeaderExpect), "100-continue") {
 			return refuse(fasthttp.StatusExpectationFailed, "expectation other than 100-continue")
 		}
 		h.Del(fasthttp.HeaderExpect) // it has been met

@@ -132,7 +132,7 @@ func TestHandler_UnbufferedHeadDoesNotWait(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer peer.Close()
+		t.Cleanup(func() { _ = peer.Close() })
 		go func() { // ends with the one response
 			conn, err := peer.Accept()
 			if err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 
+	"spillway/proxy/httpfield"
 	"spillway/upstream"
 )
 
@@ -52,8 +53,8 @@ func (h *Head) checkStart(line []byte) error {
 	}
 	name, _, _ := bytes.Cut(line, []byte{':'})
 	name = bytes.TrimSuffix(name, []byte{'\r'})
-	if len(name) > 0 && !upstream.ValidName(name) {
-		return invalidHeader(line, firstBad(name, upstream.ValidName))
+	if len(name) > 0 && !httpfield.ValidName(name) {
+		return invalidHeader(line, firstBad(name, httpfield.ValidName))
 	}
 	return nil
 }
@@ -91,12 +92,12 @@ func (h *Head) check(resp *upstream.Response, line []byte) error {
 func splitField(line []byte) (name, value []byte, err error) {
 	name, value, colon := bytes.Cut(line, []byte{':'})
 	switch {
-	case !upstream.ValidName(name):
-		return nil, nil, invalidHeader(line, firstBad(name, upstream.ValidName))
+	case !httpfield.ValidName(name):
+		return nil, nil, invalidHeader(line, firstBad(name, httpfield.ValidName))
 	case !colon:
 		return nil, nil, invalidHeader(append(slices.Clip(line), '\n'), len(line))
-	case !upstream.ValidValue(value):
-		return nil, nil, invalidHeader(line, len(name)+1+firstBad(value, upstream.ValidValue))
+	case !httpfield.ValidValue(value):
+		return nil, nil, invalidHeader(line, len(name)+1+firstBad(value, httpfield.ValidValue))
 	}
 	return name, bytes.Trim(value, " \t"), nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"spillway/proxy/httpfield"
 	"spillway/upstream"
 	"spillway/upstream/cgi"
 )
@@ -154,7 +155,7 @@ func FuzzCGIHead(f *testing.F) {
 			t.Fatalf("head of %d bytes in %q", n, answer)
 		}
 		for name, value := range whole.Header.All() {
-			if !upstream.ValidName(name) || !upstream.ValidValue(value) {
+			if !httpfield.ValidName(name) || !httpfield.ValidValue(value) {
 				t.Fatalf("got field %q: %q", name, value)
 			}
 		}

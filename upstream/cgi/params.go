@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"spillway/proxy/httpfield"
 	"spillway/upstream"
 )
 
@@ -159,7 +160,7 @@ func (v *Vars) collect(req *upstream.Request) {
 		req.Each(v.visit)
 	}
 	for i := range v.set {
-		if set := &v.set[i]; len(set.Value) > 0 && upstream.ValidName(set.Name) {
+		if set := &v.set[i]; len(set.Value) > 0 && httpfield.ValidName(set.Name) {
 			v.fields = append(v.fields, field{name: set.Name, value: set.Value})
 		}
 	}
@@ -205,7 +206,7 @@ func (v *Vars) takeContent() (contentType, contentLength []byte) {
 			contentType = f.value
 		case is(f.name, "CONTENT_LENGTH"):
 			contentLength = f.value
-		case is(f.name, "PROXY"), upstream.HopByHop(f.name):
+		case is(f.name, "PROXY"), upstream.PerConnection(f.name):
 		default:
 			continue
 		}

@@ -1,6 +1,9 @@
 package http1
 
-import "spillway/upstream"
+import (
+	"spillway/proxy/httpfield"
+	"spillway/upstream"
+)
 
 // overheadLimit bounds the bytes of all chunk extensions and trailers of one body: they carry nothing for us, and a peer
 // could send them without end.
@@ -136,7 +139,7 @@ func (d *decoder) trailer(c byte) bool {
 		return true
 	case d.state == trailerStart || d.state == trailerName:
 		d.state = trailerName
-		return upstream.ValidName([]byte{c})
+		return httpfield.ValidName([]byte{c})
 	case d.state == trailerValue:
 		return d.text(c, trailerLF)
 	default:
@@ -150,7 +153,7 @@ func (d *decoder) text(c byte, next chunkState) bool {
 		d.state = next
 		return true
 	}
-	return upstream.ValidValue([]byte{c})
+	return httpfield.ValidValue([]byte{c})
 }
 
 // expect takes the byte that has to be there.

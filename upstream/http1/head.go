@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"spillway/proxy/httpfield"
 	"spillway/upstream"
 )
 
@@ -88,7 +89,7 @@ func (h *head) parse(b []byte) error {
 // parseStatus parses "HTTP/1.1 200 OK": RFC 9112, section 4. The reason may be missing together with its space.
 func (h *head) parseStatus(line []byte) bool {
 	const code = len(statusPrefix) + 2
-	if len(line) < code+3 || !beginsWell(line) || line[code-1] != ' ' || !upstream.ValidValue(line) {
+	if len(line) < code+3 || !beginsWell(line) || line[code-1] != ' ' || !httpfield.ValidValue(line) {
 		return false
 	}
 	if len(line) > code+3 && line[code+3] != ' ' {
@@ -107,7 +108,7 @@ func digit(c byte) bool { return '0' <= c && c <= '9' }
 // cutField splits a field line: RFC 9112, section 5. A folded line has no name, so it is refused as any other.
 func cutField(line []byte) (name, value []byte, ok bool) {
 	colon := bytes.IndexByte(line, ':')
-	if colon < 0 || !upstream.ValidName(line[:colon]) {
+	if colon < 0 || !httpfield.ValidName(line[:colon]) {
 		return nil, nil, false
 	}
 	name, value = line[:colon], line[colon+1:]
@@ -117,7 +118,7 @@ func cutField(line []byte) (name, value []byte, ok bool) {
 	for len(value) > 0 && blank(value[len(value)-1]) {
 		value = value[:len(value)-1]
 	}
-	return name, value, upstream.ValidValue(value)
+	return name, value, httpfield.ValidValue(value)
 }
 
 func blank(c byte) bool { return c == ' ' || c == '\t' }
@@ -130,8 +131,8 @@ func (h *head) frame() error {
 		switch len(f.Name) {
 		case len("connection"):
 			if bytes.EqualFold(f.Name, []byte("connection")) {
-				h.close = h.close || upstream.Named(f.Value, []byte("close"))
-				h.keepAlive = h.keepAlive || upstream.Named(f.Value, []byte("keep-alive"))
+				h.close = h.close || httpfield.Named(f.Value, []byte("close"))
+				h.keepAlive = h.keepAlive || httpfield.Named(f.Value, []byte("keep-alive"))
 			}
 		case len("content-length"):
 			if bytes.EqualFold(f.Name, []byte("content-length")) {
@@ -197,7 +198,7 @@ func invalidHeader(line []byte) error {
 	for bad < len(line) {
 		part := line[bad : bad+1]
 		switch {
-		case inValue && !upstream.ValidValue(part), !inValue && !upstream.ValidName(part) && (part[0] != ':' || bad == 0):
+		case inValue && !httpfield.ValidValue(part), !inValue && !httpfield.ValidName(part) && (part[0] != ':' || bad == 0):
 			return invalid(fmt.Sprintf("upstream sent invalid header: \"%s\\x%02x...\"", clip(line[:bad]), part[0]))
 		case part[0] == ':':
 			inValue = true

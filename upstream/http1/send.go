@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strconv"
 
+	"spillway/proxy/httpfield"
 	"spillway/upstream"
 )
 
@@ -142,7 +143,7 @@ func host(req *upstream.Request) []byte {
 // passes says whether a field may be written among the others: Host, the framing and the Connection field are written
 // apart, and an expectation was met when the body was read (RFC 9110, section 10.1.1).
 func passes(name []byte) bool {
-	return !isHost(name) && !upstream.HopByHop(name) && !isExpect(name) && upstream.ValidName(name)
+	return !isHost(name) && !upstream.PerConnection(name) && !isExpect(name) && httpfield.ValidName(name)
 }
 
 func isHost(name []byte) bool { return len(name) == 4 && bytes.EqualFold(name, []byte("host")) }
@@ -170,7 +171,7 @@ func appendField(b, name, value []byte) []byte {
 func appendValue(b, value []byte) []byte {
 	start := len(b)
 	b = append(b, value...)
-	if !upstream.ValidValue(value) {
+	if !httpfield.ValidValue(value) {
 		for i, c := range b[start:] {
 			if c < ' ' && c != '\t' || c == 0x7f {
 				b[start+i] = ' '
