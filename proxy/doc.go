@@ -13,7 +13,8 @@
 //  2. Adapt: proxy/downstream/h1.go refuses what is malformed (proxy/downstream/guard.go) and fills an Exchange. From
 //     here on nothing knows the client's HTTP version.
 //  3. Route: proxy/serve.go asks proxy/routing/table.go.
-//  4. Prepare: proxy/headers.go holds the limits of the route.
+//  4. Prepare: proxy/headers.go holds the limits of the route, and the fields that must not go further
+//     (proxy/httpfield/hop.go).
 //  5. Hold the request body: proxy/relay/request.go with buffering/body.go: a slow sender never occupies a process.
 //  6. Pick and lease: proxy/relay/attempt.go asks balancer/round_robin.go for a peer and upstream/lease.go for a
 //     connection to it: an idle one, or a new one.
@@ -23,6 +24,9 @@
 //     or slower one goes through buffering/pipe.go: filled at the peer's speed, first in memory, then in the spill file;
 //     delivered at the client's speed. The connection to the peer is given back with the peer's last byte.
 //  9. Finish: proxy/finish.go, exactly once, whatever happened: buffers to the arena, access log, metrics.
+//
+// Both sides read and write through upstream/socket. What goes wrong on the way is one record of log/slog each;
+// proxy/errorlog gives it nginx's words, and proxy/logfile takes lines without ever blocking a request.
 //
 // # Interfaces
 //
