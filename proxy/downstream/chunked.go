@@ -119,8 +119,11 @@ func (k *chunks) step(c byte) (keep bool, err error) {
 		k.state = trailerStart
 		return false, want(c, '\n')
 	default: // lastLF
+		if err := want(c, '\n'); err != nil {
+			return false, err // a body that ends wrong is never done
+		}
 		k.state = chunksDone
-		return true, want(c, '\n')
+		return true, nil
 	}
 }
 

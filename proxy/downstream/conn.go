@@ -83,6 +83,9 @@ func (c *conn) enter(p phase) phase {
 func (c *conn) Read(p []byte) (int, error) {
 	switch c.at {
 	case atHead:
+		if c.ex.Response != nil { // within an exchange, the next head is nobody's
+			return 0, io.ErrUnexpectedEOF
+		}
 		return c.readHead(p)
 	case atBody, atChunks:
 		n, err := c.readBody(p)

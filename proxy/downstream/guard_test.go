@@ -94,6 +94,8 @@ func TestGuard_Refuses(t *testing.T) {
 		{"A12 chunk size ended by LF", chunked("5\nhello\r\n0\r\n\r\n"), 400},
 		{"A12 chunk longer than its size", chunked("4\r\nhello\r\n0\r\n\r\n"), 400},
 		{"A12 CR X after the size", chunked("5\rX\nhello\r\n0\r\n\r\n"), 400},
+		{"A12 CR X at the end", chunked("5\r\nhello\r\n0\r\n\rX"), 400},
+		{"A12 CR X after a trailer", chunked("5\r\nhello\r\n0\r\nA: b\r\n\rGET / HTTP/1.1\r\nHost: a\r\n\r\n"), 400},
 		{"A12 chunk ended by LF", chunked("5\r\nhello\n0\r\n\r\n"), 400},
 		{"A13 control byte in an extension", chunked("5;a\x01\r\nhello\r\n0\r\n\r\n"), 400},
 		{"A13 only extensions", chunked(strings.Repeat("1;"+strings.Repeat("x", 4096)+"\r\na\r\n", 5)), 400},
