@@ -13,7 +13,7 @@ type asking struct {
 	content
 
 	stop   chan struct{}
-	taken  chan bool // the answers: all of them yes
+	taken  chan bool // the answer before the first byte
 	closed chan bool // gets it at Close
 }
 
@@ -22,9 +22,10 @@ func (c *asking) WriteTo(w io.Writer) (int64, error) {
 	if !ok {
 		return 0, errors.New("a writer that cannot be asked")
 	}
-	go func() { // ends with Close, which waits for it
-		for taken := true; ; {
-			taken = client.Writable() && taken
+	taken := client.Writable() // nothing is on its way yet
+	go func() {                // ends with Close, which waits for it; its answers are the system's, but asking meets the writes
+		for {
+			client.Writable()
 			select {
 			case <-c.stop:
 				c.taken <- taken
