@@ -18,7 +18,8 @@ var ours = []struct {
 	{"proxy/httpfield", nil},
 	{"proxy/logfile", nil},
 	{"upstream/socket", nil},
-	{"upstream/supervisor", nil},
+	{"upstream/host", nil},
+	{"upstream/supervisor", []string{"upstream/host"}},
 	{"configs", nil},
 
 	{"configs/nginx", []string{"configs"}},
