@@ -16,9 +16,8 @@ const (
 // Arena owns all buffers of the process and their memory budget, and recycles buffers, pipes and bodies. It is safe for
 // concurrent use. Recycled memory that nobody uses does not count; the garbage collector takes it back in time.
 type Arena struct {
-	budget int64 // set by NewArena, read only; 0 = no limit
-
-	inUse atomic.Int64
+	budget atomic.Int64 // 0 = no limit
+	inUse  atomic.Int64
 
 	classes [largestClass - smallestClass + 1]sync.Pool // of *Buffer
 	pipes   sync.Pool                                   // of *Pipe, reset
@@ -26,7 +25,11 @@ type Arena struct {
 }
 
 // NewArena returns an arena with a budget in bytes; 0 means no limit.
-func NewArena(budget int64) *Arena { return &Arena{budget: budget} }
+func NewArena(budget int64) *Arena {
+	a := &Arena{}
+	a.budget.Store(budget)
+	return a
+}
 
 // Get returns an empty buffer of size bytes, even beyond the budget: it is for the one buffer without which an exchange
 // can do nothing (nginx's buffer_size). Give it back with Put.
@@ -41,7 +44,7 @@ func (a *Arena) TryGet(size int) *Buffer {
 	footprint := footprintOf(size)
 	for {
 		used := a.inUse.Load()
-		if a.budget > 0 && used+footprint > a.budget {
+		if budget := a.budget.Load(); budget > 0 && used+footprint > budget {
 			return nil
 		}
 		if a.inUse.CompareAndSwap(used, used+footprint) {
@@ -67,7 +70,10 @@ func (a *Arena) Put(b *Buffer) {
 func (a *Arena) InUse() int64 { return a.inUse.Load() }
 
 // Budget returns the limit that TryGet keeps, in bytes; 0 means no limit.
-func (a *Arena) Budget() int64 { return a.budget }
+func (a *Arena) Budget() int64 { return a.budget.Load() }
+
+// SetBudget changes the limit; 0 means none. What is lent stays lent: below InUse, TryGet has nothing until enough came back.
+func (a *Arena) SetBudget(budget int64) { a.budget.Store(budget) }
 
 // buffer finds or makes a buffer whose memory has been accounted for.
 func (a *Arena) buffer(size int, footprint int64) *Buffer {

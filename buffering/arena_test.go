@@ -84,6 +84,33 @@ func TestArena_RecycledBufferIsEmpty(t *testing.T) {
 	arena.Put(again)
 }
 
+func TestArena_BudgetCanChange(t *testing.T) {
+	arena := buffering.NewArena(8 << 10)
+	first := arena.TryGet(8 << 10)
+	if first == nil || arena.TryGet(1<<10) != nil {
+		t.Fatal("got a budget other than 8 KiB")
+	}
+	arena.SetBudget(9 << 10)
+	second := arena.TryGet(1 << 10)
+	if second == nil {
+		t.Fatal("got nil within the larger budget")
+	}
+	arena.SetBudget(4 << 10)
+	arena.Put(second)
+	if arena.TryGet(1<<10) != nil {
+		t.Error("got a buffer beyond the smaller budget, want nil")
+	}
+	arena.Put(first)
+	third := arena.TryGet(4 << 10)
+	if third == nil {
+		t.Fatal("got nil within the smaller budget")
+	}
+	arena.Put(third)
+	if got := arena.Budget(); got != 4<<10 {
+		t.Errorf("got budget %d, want 4096", got)
+	}
+}
+
 func TestArena_ConcurrentUseStaysWithinBudget(t *testing.T) {
 	const budget = 64 << 10
 	arena := buffering.NewArena(budget)

@@ -15,8 +15,8 @@ var ErrDiskBudget = errors.New("buffering: disk budget used up")
 // SpillDir creates spill files in one folder and keeps their budget. A spill file has no name where that is possible,
 // so nothing is left behind however the process ends. It is safe for concurrent use.
 type SpillDir struct {
-	path   string // absolute
-	budget int64  // bytes; 0 = no limit
+	path   string       // absolute
+	budget atomic.Int64 // bytes; 0 = no limit
 
 	number atomic.Int64 // of the last file
 	inUse  atomic.Int64
@@ -41,7 +41,8 @@ func OpenSpillDir(path string, budget int64) (*SpillDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("temp path %s: %w", path, err)
 	}
-	d := &SpillDir{path: absolute, budget: budget}
+	d := &SpillDir{path: absolute}
+	d.budget.Store(budget)
 	probe, err := d.open()
 	if err != nil {
 		return nil, fmt.Errorf("temp path %s: %w", path, err)
@@ -56,7 +57,10 @@ func OpenSpillDir(path string, budget int64) (*SpillDir, error) {
 func (d *SpillDir) InUse() int64 { return d.inUse.Load() }
 
 // Budget returns the limit for InUse; 0 means no limit.
-func (d *SpillDir) Budget() int64 { return d.budget }
+func (d *SpillDir) Budget() int64 { return d.budget.Load() }
+
+// SetBudget changes the limit; 0 means none. Files that are there stay: below InUse, nothing is spilled until enough came back.
+func (d *SpillDir) SetBudget(budget int64) { d.budget.Store(budget) }
 
 // Files returns the number of spill files that are open at the moment.
 func (d *SpillDir) Files() int64 { return d.files.Load() }
@@ -99,7 +103,7 @@ func (d *SpillDir) open() (*os.File, error) {
 func (d *SpillDir) reserve(n int64) error {
 	for {
 		used := d.inUse.Load()
-		if d.budget > 0 && used+n > d.budget {
+		if budget := d.budget.Load(); budget > 0 && used+n > budget {
 			return ErrDiskBudget
 		}
 		if d.inUse.CompareAndSwap(used, used+n) {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"spillway/buffering"
 )
@@ -55,6 +56,19 @@ func TestSpillDir_StepsOverNamesThatAreThere(t *testing.T) {
 			t.Errorf("%s: got %q, %v, want it untouched", name, got, err)
 		}
 	}
+}
+
+func TestSpillDir_BudgetCanChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarnessWithBudgets(t, smallLimits(), 0, 1)
+		h.dir.SetBudget(1 << 20)
+		h.fillAll(pattern(20 << 10))
+		if h.dir.InUse() == 0 || h.dir.Budget() != 1<<20 {
+			t.Errorf("got %d of %d in use, want that a larger budget takes effect", h.dir.InUse(), h.dir.Budget())
+		}
+		h.pipe.Free()
+		h.checkGivenBack()
+	})
 }
 
 func namesIn(t *testing.T, folder string) []string {
