@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -41,10 +42,16 @@ type Handler struct {
 
 // shared is what a handler and those made from it have in common.
 type shared struct {
+	target atomic.Pointer[target]
+	pool   sync.Pool // of *record
+}
+
+// target is where the lines go and how they look. It is immutable.
+type target struct {
 	out    io.Writer
 	level  slog.Leveler
 	append func(line []byte, r *record) []byte
-	pool   sync.Pool // of *record
+	pid    string
 }
 
 // record is what a line is made of.
@@ -70,6 +77,29 @@ const pooledLine = 16 << 10
 
 // New returns a handler.
 func New(opts Options) (*Handler, error) {
+	t, err := newTarget(opts)
+	if err != nil {
+		return nil, err
+	}
+	s := &shared{}
+	s.target.Store(t)
+	s.pool.New = func() any { return &record{} }
+	return &Handler{shared: s}, nil
+}
+
+// Update changes all that the options say, at once for the handler and for all that were made from it. The Out before may
+// be closed when Update has returned, if its Write then returns os.ErrClosed, as logfile.Writer does: a record that was on
+// its way is written to the new one. On an error nothing has changed.
+func (h *Handler) Update(opts Options) error {
+	t, err := newTarget(opts)
+	if err != nil {
+		return err
+	}
+	h.target.Store(t)
+	return nil
+}
+
+func newTarget(opts Options) (*target, error) {
 	if opts.Out == nil {
 		return nil, errors.New("error log: an output is required")
 	}
@@ -79,13 +109,11 @@ func New(opts Options) (*Handler, error) {
 	if opts.PID == 0 {
 		opts.PID = os.Getpid()
 	}
-	s := &shared{out: opts.Out, level: opts.Level, append: appendNginx}
+	t := &target{out: opts.Out, level: opts.Level, append: appendNginx, pid: strconv.Itoa(opts.PID)}
 	if opts.Format == JSON {
-		s.append = appendJSON
+		t.append = appendJSON
 	}
-	pid := strconv.Itoa(opts.PID)
-	s.pool.New = func() any { return &record{pid: pid} }
-	return &Handler{shared: s}, nil
+	return t, nil
 }
 
 // Lost returns the function for logfile.Options.Lost: it appends a line of the given format, at level alert, that tells
@@ -105,7 +133,9 @@ func Lost(format Format) func(dst []byte, lines uint64, err error) []byte {
 }
 
 // Enabled says whether records of this level are written.
-func (h *Handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.level.Level() }
+func (h *Handler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= h.target.Load().level.Level()
+}
 
 // Handle writes one line. The error is that of Out.
 func (h *Handler) Handle(_ context.Context, in slog.Record) error {
@@ -118,9 +148,16 @@ func (h *Handler) Handle(_ context.Context, in slog.Record) error {
 		r.fields, r.exchange = appendFields(r.fields, r.exchange, h.prefix, a)
 		return true
 	})
-	r.line = h.append(r.line, r)
-	_, err := h.out.Write(r.line)
-	return err
+	for t := h.target.Load(); ; {
+		r.pid = t.pid
+		r.line = t.append(r.line[:0], r)
+		_, err := t.out.Write(r.line)
+		next := h.target.Load()
+		if next == t || !errors.Is(err, os.ErrClosed) {
+			return err
+		}
+		t = next // it was changed meanwhile, and the file before closed
+	}
 }
 
 // WithAttrs returns a handler that adds attributes to each record. They are resolved now, so an exchange is as it is now.
