@@ -96,7 +96,7 @@ func (c *conn) takeBody(p []byte) (int, error) {
 		return c.take(p, 0)
 	}
 	start := c.l.clock.Load()
-	n, err := c.wait(p, start+int64(c.l.opts.BodyTimeout))
+	n, err := c.wait(p, start+int64(c.l.limits.Load().BodyTimeout))
 	if err != nil {
 		return 0, err
 	}

@@ -108,9 +108,9 @@ func (c *conn) readHead(p []byte) (int, error) {
 	c.muted, c.unclean = false, false
 	c.head.reset()
 	c.enter(waiting)
-	due, n, blank := c.l.clock.Load()+int64(c.l.opts.KeepaliveTimeout), 0, 0
+	due, n, blank := c.l.clock.Load()+int64(c.l.limits.Load().KeepaliveTimeout), 0, 0
 	if c.served == 0 {
-		due = c.l.clock.Load() + int64(c.l.opts.HeaderTimeout)
+		due = c.l.clock.Load() + int64(c.l.limits.Load().HeaderTimeout)
 	}
 	for c.head.length == 0 {
 		m, err := c.take(p[n:], due)
@@ -119,7 +119,7 @@ func (c *conn) readHead(p []byte) (int, error) {
 		}
 		if n == 0 && blank == 0 {
 			c.enter(reading)
-			due = c.l.clock.Load() + int64(c.l.opts.HeaderTimeout)
+			due = c.l.clock.Load() + int64(c.l.limits.Load().HeaderTimeout)
 		}
 		n += m
 		for n >= 2 && c.head.next == 0 && p[0] == '\r' && p[1] == '\n' && blank < maxBlankLines {
@@ -205,7 +205,7 @@ const minRate = 256
 func (c *conn) write(p []byte) (int, error) {
 	written := 0
 	for {
-		due := c.l.clock.Load() + int64(c.l.opts.SendTimeout)
+		due := c.l.clock.Load() + int64(c.l.limits.Load().SendTimeout)
 		c.writeDue.Store(due)
 		n, err := c.Socket.Write(p[written:])
 		c.writeDue.Store(0)
@@ -221,7 +221,7 @@ func (c *conn) write(p []byte) (int, error) {
 func (c *conn) writeAll(pieces *net.Buffers) (int64, error) {
 	written := int64(0)
 	for {
-		due := c.l.clock.Load() + int64(c.l.opts.SendTimeout)
+		due := c.l.clock.Load() + int64(c.l.limits.Load().SendTimeout)
 		c.writeDue.Store(due)
 		n, err := c.WriteBuffers(pieces)
 		c.writeDue.Store(0)
@@ -240,7 +240,7 @@ func (c *conn) mayGoOn(err error, n, due int64) bool {
 		return false
 	}
 	_ = c.SetWriteDeadline(time.Time{})
-	return c.l.now() < due || n >= int64(c.l.opts.SendTimeout.Seconds()*minRate)+1
+	return c.l.now() < due || n >= int64(c.l.limits.Load().SendTimeout.Seconds()*minRate)+1
 }
 
 // lingerTimeouts are nginx's lingering_timeout and lingering_time.

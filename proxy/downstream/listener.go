@@ -17,7 +17,7 @@ import (
 	"spillway/upstream/socket"
 )
 
-// Options are the parts and limits of a Listener. A limit of 0 stands for its default.
+// Options are the parts of a Listener and the limits that it begins with.
 type Options struct {
 	Listener net.Listener        // required; the Listener closes it
 	Front    func() *proxy.Front // required; asked for each request, so that a reload takes effect with the next one
@@ -25,6 +25,11 @@ type Options struct {
 	Name     string              // in the log; the default is the address
 	Scheme   string              // of the requests; the default is http
 
+	Limits
+}
+
+// Limits are what a client may take. They can change while the Listener serves. 0 stands for the default.
+type Limits struct {
 	HeaderTimeout     time.Duration // for a whole head, from its first byte or, on a new connection, from the accept; 15s
 	BodyTimeout       time.Duration // between two reads of a request body; 60s
 	SendTimeout       time.Duration // between two writes; 60s
@@ -34,8 +39,9 @@ type Options struct {
 
 // Listener accepts the clients of one socket and serves their requests.
 type Listener struct {
-	opts   Options // set by New, read only
+	opts   Options // set by New, read only; for the limits see there
 	name   string
+	limits atomic.Pointer[Limits] // immutable, without zeros
 	server *fasthttp.Server
 	start  time.Time // the origin of all times
 
@@ -79,7 +85,12 @@ func New(opts Options) (*Listener, error) {
 	if opts.Listener == nil || opts.Front == nil || opts.Log == nil {
 		return nil, errors.New("listener: a socket, a front and a log are required")
 	}
-	opts.setDefaults()
+	if opts.Scheme == "" {
+		opts.Scheme = "http"
+	}
+	if opts.Name == "" {
+		opts.Name = opts.Listener.Addr().String()
+	}
 	l := &Listener{
 		opts:       opts,
 		name:       opts.Name,
@@ -89,6 +100,7 @@ func New(opts Options) (*Listener, error) {
 		empty:      make(chan struct{}),
 		conns:      map[*conn]struct{}{},
 	}
+	l.Update(opts.Limits)
 	l.buffers.New = func() any {
 		b := make([]byte, 0, bufferSize)
 		return &b
@@ -117,7 +129,13 @@ func New(opts Options) (*Listener, error) {
 	return l, nil
 }
 
-func (o *Options) setDefaults() {
+// Update changes the limits. A wait that has begun ends as it would have; the next one keeps the new limit.
+func (l *Listener) Update(limits Limits) {
+	limits.setDefaults()
+	l.limits.Store(&limits)
+}
+
+func (o *Limits) setDefaults() {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
@@ -134,20 +152,12 @@ func (o *Options) setDefaults() {
 	if o.KeepaliveRequests == 0 {
 		o.KeepaliveRequests = 10000
 	}
-	if o.Scheme == "" {
-		o.Scheme = "http"
-	}
-	if o.Name == "" {
-		o.Name = o.Listener.Addr().String()
-	}
 }
 
 // Serve accepts and serves clients until Shutdown, then returns nil. It is called once.
 func (l *Listener) Serve() error {
-	shortest := min(l.opts.HeaderTimeout, l.opts.BodyTimeout, l.opts.SendTimeout, l.opts.KeepaliveTimeout)
-	every := max(min(sweepEvery, shortest/4), time.Millisecond)
 	l.clock.Store(l.now()) // New may be long ago
-	go l.sweep(every)      // ends when l.empty is closed, which remove does after a Shutdown
+	go l.sweep()           // ends when l.empty is closed, which remove does after a Shutdown
 	err := l.server.Serve(acceptor{l.opts.Listener, l})
 	l.drain() // for the case that somebody else closed the socket
 	return err

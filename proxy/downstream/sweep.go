@@ -13,7 +13,8 @@ const (
 var past = time.Unix(1, 0)
 
 // sweep looks at all connections at every tick. It ends when the last connection of a listener that is shut down is gone.
-func (l *Listener) sweep(every time.Duration) {
+func (l *Listener) sweep() {
+	every := l.limits.Load().resolution()
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
@@ -22,8 +23,18 @@ func (l *Listener) sweep(every time.Duration) {
 			return
 		case <-ticker.C:
 			l.check()
+			if now := l.limits.Load().resolution(); now != every {
+				every = now
+				ticker.Reset(every)
+			}
 		}
 	}
+}
+
+// resolution is how often to look, so that no timeout is late by more than a quarter of it.
+func (o *Limits) resolution() time.Duration {
+	shortest := min(o.HeaderTimeout, o.BodyTimeout, o.SendTimeout, o.KeepaliveTimeout)
+	return max(min(sweepEvery, shortest/4), time.Millisecond)
 }
 
 func (l *Listener) check() {

@@ -159,6 +159,31 @@ func TestTimeouts_Keepalive(t *testing.T) {
 	})
 }
 
+func TestListener_UpdateChangesWhatItServes(t *testing.T) {
+	bubble(t, func(t bubbled) {
+		s := startInMemory(t, newPipes(), hello)
+		waits, goesOn := s.patient(), s.patient()
+		waits.send(getHello).response("GET")
+		goesOn.send(getHello).response("GET")
+		s.Update(downstream.Limits{KeepaliveTimeout: 100 * time.Millisecond, KeepaliveRequests: 3})
+
+		goesOn.send(getHello).response("GET")
+		began := time.Now()
+		goesOn.closed()
+		within(t, "wait after the change", time.Since(began), 100*time.Millisecond)
+		waits.closed()
+		within(t, "wait before the change", time.Since(began), 75*time.Second)
+
+		c := s.patient()
+		for range 2 {
+			c.send(getHello).response("GET")
+		}
+		if _, _, header := c.send(getHello).response("GET"); header.Get("Closed") == "" {
+			t.Errorf("got %v for the third request, want a close", header)
+		}
+	})
+}
+
 func TestTimeouts_Body(t *testing.T) {
 	bubble(t, func(t bubbled) {
 		s := startInMemory(t, newPipes(), describe)

@@ -54,9 +54,11 @@ func (a *App) listen(config *configs.Listener) error {
 	}
 	l.serving, err = downstream.New(downstream.Options{
 		Listener: socket, Name: l.address, Front: l.front.Load, Log: a.log, Scheme: "http",
-		HeaderTimeout: time.Duration(client.HeaderTimeout), BodyTimeout: time.Duration(client.BodyTimeout),
-		SendTimeout: time.Duration(client.SendTimeout), KeepaliveTimeout: time.Duration(client.KeepaliveTimeout),
-		KeepaliveRequests: requests,
+		Limits: downstream.Limits{
+			HeaderTimeout: time.Duration(client.HeaderTimeout), BodyTimeout: time.Duration(client.BodyTimeout),
+			SendTimeout: time.Duration(client.SendTimeout), KeepaliveTimeout: time.Duration(client.KeepaliveTimeout),
+			KeepaliveRequests: requests,
+		},
 	})
 	if err != nil {
 		return errors.Join(err, socket.Close())
