@@ -155,8 +155,8 @@ func (k *checker) backend(b *Backend) {
 			k.refuse(b.Places.At("command"), "{port} is neither in command nor in env: the processes would not know their ports")
 		}
 	}
-	if len(b.Ports) > 0 && len(b.Ports) < b.Processes {
-		k.refuse(b.Places.At("ports"), "%d ports for %d processes", len(b.Ports), b.Processes)
+	if len(b.Ports) > 0 && len(b.Ports) < b.Processes.Max {
+		k.refuse(b.Places.At("ports"), "%d ports for %d processes", len(b.Ports), b.Processes.Max)
 	}
 	if b.Ready.Path != "" && !strings.HasPrefix(b.Ready.Path, "/") {
 		k.refuse(b.Ready.Places.At("path"), "%s does not begin with a slash", quote(b.Ready.Path))

@@ -12,6 +12,10 @@ type Config struct {
 	ErrorLog  ErrorLog
 	Admin     Admin
 
+	// Control is where the command line finds a running instance: ControlOff, the path of a unix socket or the name of a
+	// pipe; empty for one that follows from the path of the configuration.
+	Control string
+
 	TempPath        string   // absolute folder of the spill files; created by who uses it
 	MemoryBudget    Size     // of the buffers of all exchanges together
 	TempBudget      Size     // of the spill files of all exchanges together
@@ -24,6 +28,7 @@ type Config struct {
 type AccessLog struct {
 	Path   string // absolute; empty when off
 	Format string // combined, json, or a line with nginx's $variables
+	Rotate Rotate
 
 	Places Places
 }
@@ -33,12 +38,24 @@ type ErrorLog struct {
 	Path   string // absolute, or Stderr
 	Level  string // lowest level that is written: debug, info, notice, warn, error, crit, alert or emerg
 	Format string // nginx or json
+	Rotate Rotate // off with Stderr
 
 	Places Places
 }
 
 // Stderr as the path of the error log is the standard error stream.
 const Stderr = "stderr"
+
+// ControlOff as Config.Control means that a running instance takes no commands.
+const ControlOff = "off"
+
+// Rotate says when a log file is put aside and a new one begun. The zero value is never.
+type Rotate struct {
+	Size     Size     // a file that would grow beyond this; 0 is any size
+	Every    Duration // a file that is so old; 0 is any age
+	Keep     int      // files put aside that are kept, at least 1; the oldest goes first
+	Compress bool     // files put aside are compressed with gzip
+}
 
 // Admin is the listener of metrics, status and commands.
 type Admin struct {

@@ -73,12 +73,34 @@ func DefaultPeer(u *Upstream) Peer {
 func DefaultBackend(dir string) Backend {
 	return Backend{
 		Directory: dir,
-		Processes: 8,
+		Processes: Processes{Min: 8, Max: 8},
 		// A cold start of Python or PHP with a virus scanner takes seconds, seldom ten.
 		Ready:       Ready{Timeout: Duration(30 * time.Second)},
+		StopSignal:  "term",
 		StopTimeout: Duration(10 * time.Second),
 		// A process that ends now and then is back at once; one that ends at its start does not use up the machine.
 		BackoffMin: Duration(100 * time.Millisecond),
 		BackoffMax: Duration(30 * time.Second),
 	}
 }
+
+// DefaultQueue returns the queue of an upstream with a limit: with a backend or a concurrency.
+func DefaultQueue() Queue {
+	// Passenger has 100, IIS 1000; one that waits costs a few kilobytes. A browser gives up after a minute or two.
+	return Queue{Length: 1000, Timeout: Duration(60 * time.Second)}
+}
+
+// DefaultHoldTimeout is how long requests wait for a process of a backend: as long as one may take to be ready.
+const DefaultHoldTimeout = Duration(30 * time.Second)
+
+// dynamicProcesses returns a number of processes that changes; the values are php-fpm's.
+func dynamicProcesses(least, most int) Processes {
+	return Processes{
+		Min: least, Max: most,
+		SpareMin: min(1, least), SpareMax: min(3, most), // with a least of 0 nothing runs while nobody asks
+		Idle: Duration(10 * time.Second),
+	}
+}
+
+// defaultRotate returns what a section rotate does not say; it has to say when.
+func defaultRotate() Rotate { return Rotate{Keep: 10, Compress: true} }

@@ -64,6 +64,7 @@ func TestFull_HasEveryKey(t *testing.T) {
 	f(server.at(t, "locations").items[0], keys(locationFields()))
 	app := top.at(t, "upstreams").at(t, "app")
 	f(app, keys(upstreamFields()), "peers") // in the other upstream
+	f(app.at(t, "queue"), keys(queueFields()))
 	f(app.at(t, "backend"), keys(backendFields()))
 	f(app.at(t, "backend").at(t, "ready"), keys(readyFields()))
 	f(top.at(t, "upstreams").at(t, "elsewhere").at(t, "peers").items[1], keys(peerFields()))

@@ -110,8 +110,8 @@ func TestParse_CountsProcessesByTheirPorts(t *testing.T) {
 		t.Helper()
 		c := parse(t, "listen: 80\nupstreams: {app: {backend: {command: [app, '{port}'], ports: "+ports+"}}}")
 		b := c.Upstreams[0].Backend
-		if b.Processes != processes || !slices.Equal(b.Ports, want) || b.Directory != c.Dir {
-			t.Errorf("%s: got %d processes, ports %v in %s, want %d, %v", ports, b.Processes, b.Ports, b.Directory, processes, want)
+		if b.Processes != (configs.Processes{Min: processes, Max: processes}) || !slices.Equal(b.Ports, want) || b.Directory != c.Dir {
+			t.Errorf("%s: got %d processes, ports %v in %s, want %d, %v", ports, b.Processes.Max, b.Ports, b.Directory, processes, want)
 		}
 	}
 	f("auto", 8, nil)

@@ -53,6 +53,9 @@ func section[T any](r *reader, n *node, to *T, fields []field[T]) Places {
 			continue
 		}
 		places[p.key] = p.value.place
+		for _, inner := range p.value.pairs {
+			places[p.key+"."+inner.key] = inner.value.place // a value that is a small section keeps no places of its own
+		}
 		if set := fields[i].read(r, p.value); set != nil {
 			set(to)
 		}
@@ -223,6 +226,16 @@ func (r *reader) timeout(n *node) (Duration, bool) {
 		return 0, false
 	}
 	return v, ok
+}
+
+// offOr returns what reads off, which is 0, or what read reads.
+func offOr[V ~int | ~int64](read func(*reader, *node) (V, bool)) func(*reader, *node) (V, bool) {
+	return func(r *reader, n *node) (V, bool) {
+		if n.isOff() {
+			return 0, true
+		}
+		return read(r, n)
+	}
 }
 
 // number returns what reads an integer between least and most.

@@ -44,6 +44,7 @@ func topFields() []field[draft] {
 		value("memory_budget", (*reader).budget, func(d *draft) *Size { return &d.MemoryBudget }),
 		value("temp_budget", (*reader).budget, func(d *draft) *Size { return &d.TempBudget }),
 		value("admin", (*reader).admin, func(d *draft) *Admin { return &d.Admin }),
+		value("control", (*reader).control, func(d *draft) *string { return &d.Control }),
 		value("shutdown_timeout", (*reader).timeout, func(d *draft) *Duration { return &d.ShutdownTimeout }),
 	}
 }
@@ -104,8 +105,9 @@ func settingFields() []field[Settings] {
 
 func accessLogFields() []field[AccessLog] {
 	return []field[AccessLog]{
-		value("path", (*reader).accessLogPath, func(l *AccessLog) *string { return &l.Path }),
+		value("path", (*reader).offOrPath, func(l *AccessLog) *string { return &l.Path }),
 		value("format", (*reader).logFormat, func(l *AccessLog) *string { return &l.Format }),
+		value("rotate", (*reader).rotate, func(l *AccessLog) *Rotate { return &l.Rotate }),
 	}
 }
 
@@ -115,6 +117,16 @@ func errorLogFields() []field[ErrorLog] {
 		value("path", (*reader).errorLogPath, func(l *ErrorLog) *string { return &l.Path }),
 		value("level", word(levels, nil), func(l *ErrorLog) *string { return &l.Level }),
 		value("format", word([]string{"nginx", "json"}, nil), func(l *ErrorLog) *string { return &l.Format }),
+		value("rotate", (*reader).rotate, func(l *ErrorLog) *Rotate { return &l.Rotate }),
+	}
+}
+
+func rotateFields() []field[Rotate] {
+	return []field[Rotate]{
+		value("size", offOr((*reader).rotateSize), func(o *Rotate) *Size { return &o.Size }),
+		value("every", offOr((*reader).rotateEvery), func(o *Rotate) *Duration { return &o.Every }),
+		value("keep", number(1, mostKept), func(o *Rotate) *int { return &o.Keep }),
+		value("compress", (*reader).flag, func(o *Rotate) *bool { return &o.Compress }),
 	}
 }
 

@@ -3,6 +3,7 @@ package configs
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // path reads the path of a file or folder, relative to the folder of the configuration.
@@ -35,18 +36,31 @@ func readAccessLog(r *reader, n *node) func(*draft) {
 			if read.Format != "" {
 				d.AccessLog.Format = read.Format
 			}
+			d.AccessLog.Rotate = read.Rotate
 			d.AccessLog.Places = places
 		}
 	}
-	path, ok := r.accessLogPath(n)
+	path, ok := r.offOrPath(n)
 	if !ok {
 		return nil
 	}
 	return func(d *draft) { d.AccessLog.Path, d.AccessLog.Places = path, Places{"": n.place, "path": n.place} }
 }
 
-// accessLogPath reads a path or off, which is "".
-func (r *reader) accessLogPath(n *node) (string, bool) {
+// paths reads one path or a list of paths.
+func (r *reader) paths(n *node) ([]string, bool) {
+	ok := true
+	var all []string
+	for _, item := range n.list() {
+		path, good := r.path(item)
+		ok = ok && good
+		all = append(all, path)
+	}
+	return all, ok
+}
+
+// offOrPath reads a path or off, which is "".
+func (r *reader) offOrPath(n *node) (string, bool) {
 	if n.isOff() {
 		return "", true
 	}
@@ -54,6 +68,66 @@ func (r *reader) accessLogPath(n *node) (string, bool) {
 }
 
 func (n *node) isOff() bool { return n.kind == scalar && (n.text == "off" || n.text == "false") }
+
+// rotate reads off or a section.
+func (r *reader) rotate(n *node) (Rotate, bool) {
+	if n.isOff() {
+		return Rotate{}, true
+	}
+	const example = "{size: 100m, every: 1d, keep: 10, compress: on}"
+	if n.kind != mapping {
+		r.refuse(n, "want off or %s, got %s", example, n.describe())
+		return Rotate{}, false
+	}
+	o := defaultRotate()
+	places := section(r, n, &o, rotateFields())
+	if !places.Has("size") && !places.Has("every") {
+		r.refuse(n, "needs size, every or both, such as %s", example)
+		return Rotate{}, false
+	}
+	return o, o.Size > 0 || o.Every > 0
+}
+
+const (
+	leastRotateSize  = 64 * KiB              // less than a minute of a log, and a folder full of files
+	leastRotateEvery = Duration(time.Minute) // the files' names have no seconds to spare
+	mostKept         = 10000                 // the folder is listed at each rotation
+)
+
+func (r *reader) rotateSize(n *node) (Size, bool) {
+	v, ok := r.size(n)
+	if ok && v < leastRotateSize {
+		r.refuse(n, "%v is too small; want at least %v, or off", v, leastRotateSize)
+		return 0, false
+	}
+	return v, ok
+}
+
+func (r *reader) rotateEvery(n *node) (Duration, bool) {
+	v, ok := r.duration(n)
+	if ok && v < leastRotateEvery {
+		r.refuse(n, "%v is too short; want at least %v, or off", v, leastRotateEvery)
+		return 0, false
+	}
+	return v, ok
+}
+
+// control reads auto, off, or where the command line finds us.
+func (r *reader) control(n *node) (string, bool) {
+	s, ok := r.text(n)
+	switch {
+	case !ok:
+		return "", false
+	case s == "auto":
+		return "", true
+	case n.isOff():
+		return ControlOff, true
+	case s == "":
+		r.refuse(n, "want auto, off, the path of a unix socket, or on Windows the name of a pipe")
+		return "", false
+	}
+	return controlName(r.dir, s), true
+}
 
 // logFormat reads the name of a built-in format, or a line with variables.
 func (r *reader) logFormat(n *node) (string, bool) {
@@ -87,6 +161,7 @@ func readErrorLog(r *reader, n *node) func(*draft) {
 			if read.Format != "" {
 				d.ErrorLog.Format = read.Format
 			}
+			d.ErrorLog.Rotate = read.Rotate
 			d.ErrorLog.Places = places
 		}
 	}

@@ -16,6 +16,7 @@ func upstreamFields() []field[upstreamDraft] {
 	protocols, laterProtocols := []Protocol{HTTP, FastCGI}, []Protocol{"scgi", "uwsgi"}
 	methods, laterMethods := []Method{RoundRobin}, []Method{"least_conn", "ip_hash", "hash", "random", "least_time", "sticky"}
 	return []field[upstreamDraft]{
+		value("kind", (*reader).kind, func(u *upstreamDraft) *string { return &u.Kind }),
 		value("protocol", word(protocols, laterProtocols), func(u *upstreamDraft) *Protocol { return &u.Protocol }),
 		value("method", word(methods, laterMethods), func(u *upstreamDraft) *Method { return &u.Method }),
 		value("keepalive", number(0, anyCount), func(u *upstreamDraft) *int { return &u.Keepalive }),
@@ -24,8 +25,18 @@ func upstreamFields() []field[upstreamDraft] {
 		value("max_fails", number(0, anyCount), func(u *upstreamDraft) *int { return &u.MaxFails }),
 		value("fail_timeout", (*reader).duration, func(u *upstreamDraft) *Duration { return &u.FailTimeout }),
 		value("max_conns", number(0, anyCount), func(u *upstreamDraft) *int { return &u.MaxConns }),
+		value("concurrency", number(0, anyCount), func(u *upstreamDraft) *int { return &u.Concurrency }),
+		value("queue", (*reader).queue, func(u *upstreamDraft) *Queue { return &u.Queue }),
+		value("hold_timeout", offOr((*reader).duration), func(u *upstreamDraft) *Duration { return &u.HoldTimeout }),
 		value("backend", (*reader).backend, func(u *upstreamDraft) **Backend { return &u.Backend }),
 		value("peers", (*reader).peers, func(u *upstreamDraft) *[]Peer { return &u.Peers }),
+	}
+}
+
+func queueFields() []field[Queue] {
+	return []field[Queue]{
+		value("length", number(1, anyCount), func(q *Queue) *int { return &q.Length }),
+		value("timeout", (*reader).timeout, func(q *Queue) *Duration { return &q.Timeout }),
 	}
 }
 
@@ -38,27 +49,6 @@ func peerFields() []field[Peer] {
 		value("max_conns", number(0, anyCount), func(p *Peer) *int { return &p.MaxConns }),
 		value("backup", (*reader).flag, func(p *Peer) *bool { return &p.Backup }),
 		value("down", (*reader).flag, func(p *Peer) *bool { return &p.Down }),
-	}
-}
-
-func backendFields() []field[Backend] {
-	return []field[Backend]{
-		value("command", (*reader).command, func(b *Backend) *[]string { return &b.Command }),
-		value("directory", (*reader).path, func(b *Backend) *string { return &b.Directory }),
-		value("env", (*reader).fields, func(b *Backend) *[]Field { return &b.Env }),
-		value("processes", number(1, 1000), func(b *Backend) *int { return &b.Processes }),
-		value("ports", (*reader).ports, func(b *Backend) *[]int { return &b.Ports }),
-		value("ready", (*reader).ready, func(b *Backend) *Ready { return &b.Ready }),
-		value("stop_timeout", (*reader).timeout, func(b *Backend) *Duration { return &b.StopTimeout }),
-		value("backoff_min", (*reader).timeout, func(b *Backend) *Duration { return &b.BackoffMin }),
-		value("backoff_max", (*reader).timeout, func(b *Backend) *Duration { return &b.BackoffMax }),
-	}
-}
-
-func readyFields() []field[Ready] {
-	return []field[Ready]{
-		value("path", (*reader).text, func(r *Ready) *string { return &r.Path }),
-		value("timeout", (*reader).timeout, func(r *Ready) *Duration { return &r.Timeout }),
 	}
 }
 
@@ -84,11 +74,39 @@ func (r *reader) upstreams(n *node) ([]upstreamDraft, bool) {
 		u := &upstreams[i]
 		u.Upstream = DefaultUpstream(p.key)
 		u.Places = section(r, p.value, u, allUpstreamFields())
+		r.finishUpstream(&u.Upstream)
 		for i := range u.Peers {
 			r.finishPeer(&u.Peers[i], &u.Upstream)
 		}
 	}
 	return upstreams, true
+}
+
+// finishUpstream fills what follows from other values of u.
+func (r *reader) finishUpstream(u *Upstream) {
+	if u.Backend != nil {
+		r.finishBackend(u.Backend)
+	}
+	if !u.Places.Has("queue") && (u.Backend != nil || u.Concurrency > 0) {
+		u.Queue = DefaultQueue()
+	}
+	if !u.Places.Has("hold_timeout") && u.Backend != nil {
+		u.HoldTimeout = DefaultHoldTimeout
+	}
+}
+
+// queue reads off or a section.
+func (r *reader) queue(n *node) (Queue, bool) {
+	if n.isOff() {
+		return Queue{}, true
+	}
+	if n.kind != mapping {
+		r.refuse(n, "want off or {length: 1000, timeout: 60s}, got %s", n.describe())
+		return Queue{}, false
+	}
+	q := DefaultQueue()
+	section(r, n, &q, queueFields())
+	return q, true
 }
 
 // validName keeps names of upstreams fit for log lines and labels of metrics.
@@ -144,58 +162,4 @@ func (r *reader) finishPeer(p *Peer, u *Upstream) {
 		return
 	}
 	p.Network, p.Address = network, address
-}
-
-func (r *reader) backend(n *node) (*Backend, bool) {
-	b := DefaultBackend(r.dir)
-	b.Places = section(r, n, &b, backendFields())
-	if !b.Places.Has("command") {
-		r.refuse(n, "command is missing")
-	}
-	if len(b.Ports) > 0 && !b.Places.Has("processes") {
-		b.Processes = len(b.Ports) // whoever lists the ports has counted the processes
-	}
-	return &b, true
-}
-
-// command reads a list. A text would have to be split as a shell does, which differs between Windows and Linux.
-func (r *reader) command(n *node) ([]string, bool) {
-	if n.kind == scalar {
-		words := strings.Fields(n.text)
-		for i, w := range words {
-			if strings.ContainsAny(w, `{}[],:#&*!|>'"%@`+"`") {
-				words[i] = "'" + strings.ReplaceAll(w, "'", "''") + "'"
-			}
-		}
-		r.refuse(n, "want a list; write [%s]", strings.Join(words, ", "))
-		return nil, false
-	}
-	return r.texts(n)
-}
-
-// ports reads auto, a range, or a list of ports and ranges.
-func (r *reader) ports(n *node) ([]int, bool) {
-	if n.kind == scalar && n.text == "auto" {
-		return nil, true
-	}
-	texts, ok := r.texts(n)
-	if !ok {
-		return nil, false
-	}
-	var ports []int
-	for i, s := range texts {
-		some, err := parsePorts(s)
-		if err != nil {
-			r.refuse(n.list()[i], "%v; want a port, a range such as 9001-9008, a list of them, or auto", err)
-			ok = false
-		}
-		ports = append(ports, some...)
-	}
-	return ports, ok
-}
-
-func (r *reader) ready(n *node) (Ready, bool) {
-	ready := DefaultBackend(r.dir).Ready
-	ready.Places = section(r, n, &ready, readyFields())
-	return ready, true
 }

@@ -18,8 +18,13 @@ const RoundRobin Method = "round_robin"
 // Upstream is a named group of peers that serve one application. It has either Peers or a Backend.
 type Upstream struct {
 	Name     string
+	Kind     string // one of kinds, whose preset filled what was not written; empty is generic, which fills nothing
 	Protocol Protocol
 	Method   Method
+
+	Concurrency int      // requests in flight at one peer; 0 is no limit; of this and MaxConns the smaller one counts
+	Queue       Queue    // where requests wait for a slot
+	HoldTimeout Duration // how long a request waits for a process that is about to be ready; 0 is not at all, as without a Backend
 
 	Keepalive         int      // idle connections kept for all peers together; 0 closes each after its request
 	KeepaliveTimeout  Duration // an idle connection is closed then
@@ -36,6 +41,12 @@ type Upstream struct {
 	Places Places
 }
 
+// Queue is where requests wait when every peer has as many as it may have. The zero value is off: they are refused.
+type Queue struct {
+	Length  int      // requests that wait at once, those that are held included; further ones are refused
+	Timeout Duration // a request that has not got a slot then is refused
+}
+
 // Peer is one address of an upstream that spillway does not own.
 type Peer struct {
 	Network string // for net.Dial: tcp or unix
@@ -48,30 +59,6 @@ type Peer struct {
 
 	Backup bool // asked only when all others are out
 	Down   bool // never asked
-
-	Places Places
-}
-
-// Backend is the program of an upstream that spillway starts and keeps alive.
-type Backend struct {
-	Command   []string // program and arguments; {port} stands for the port of the process
-	Directory string   // absolute working folder; a program written with a separator is relative to it
-	Env       []Field  // added to spillway's environment; {port} as in Command
-	Processes int      // running copies
-	Ports     []int    // at least one for each process; nil lets the system choose (auto)
-
-	Ready       Ready
-	StopTimeout Duration // a process that has not ended then is killed
-	BackoffMin  Duration // before the first restart of a process that ended
-	BackoffMax  Duration // the pause doubles up to this
-
-	Places Places
-}
-
-// Ready says when a started process may get requests.
-type Ready struct {
-	Path    string   // answers 2xx or 3xx to GET; empty: the port accepts a connection
-	Timeout Duration // a process that is not ready then is started anew
 
 	Places Places
 }

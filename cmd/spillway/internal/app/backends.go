@@ -28,9 +28,9 @@ func (a *App) prepareBackends() error {
 		}
 		b := &backend{config: u}
 		if len(u.Backend.Ports) > 0 {
-			b.ports = u.Backend.Ports[:u.Backend.Processes]
+			b.ports = u.Backend.Ports[:u.Backend.Processes.Max]
 		} else {
-			missing += u.Backend.Processes
+			missing += u.Backend.Processes.Max
 		}
 		a.backends = append(a.backends, b)
 	}
@@ -40,7 +40,7 @@ func (a *App) prepareBackends() error {
 	}
 	for _, b := range a.backends {
 		if b.ports == nil {
-			b.ports, free = free[:b.config.Backend.Processes], free[b.config.Backend.Processes:]
+			b.ports, free = free[:b.config.Backend.Processes.Max], free[b.config.Backend.Processes.Max:]
 		}
 	}
 	if len(a.backends) == 0 || a.opts.Guard == nil {
@@ -95,7 +95,7 @@ func (a *App) supervisorOptions(b *backend) supervisor.Options {
 	peers := a.current.group(b.config.Name).peers.Peers()
 	return supervisor.Options{
 		Name: b.config.Name, Command: config.Command, Directory: config.Directory, Env: env,
-		Processes: config.Processes, Ports: b.ports,
+		Processes: config.Processes.Max, Ports: b.ports,
 		Ready:       supervisor.Readiness{Path: config.Ready.Path, Timeout: time.Duration(config.Ready.Timeout)},
 		StopTimeout: time.Duration(config.StopTimeout),
 		BackoffMin:  time.Duration(config.BackoffMin), BackoffMax: time.Duration(config.BackoffMax),

@@ -20,7 +20,7 @@ func TestConfig_IsRight(t *testing.T) {
 			continue
 		}
 		backend := config.Upstreams[0].Backend
-		if backend.Command[0] != exe || backend.Processes != 8 || backend.Ports != nil {
+		if backend.Command[0] != exe || backend.Processes.Max != 8 || backend.Ports != nil {
 			t.Errorf("got %+v, want eight processes of %s", backend, exe)
 		}
 		if config.TempPath != tempPath() || config.AccessLog.Path != "" || config.ErrorLog.Path != configs.Stderr {

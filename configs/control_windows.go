@@ -1,0 +1,11 @@
+package configs
+
+import "strings"
+
+// controlName returns the full name of a pipe; what has a separator and is none stays as it is, for CheckHost to refuse.
+func controlName(_, s string) string {
+	if isPipe(s) || strings.ContainsAny(s, `/\`) {
+		return s
+	}
+	return pipePrefix + s
+}
