@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -43,13 +42,13 @@ func socketLink(inode string) string { return "socket:[" + inode + "]" }
 // findHolders notes for each socket the process that has it; of several, such as a master and its workers, the first.
 func findHolders(pids map[string]int) {
 	for _, pid := range allPIDs() {
-		folder := filepath.Join("/proc", strconv.Itoa(pid), "fd")
+		folder := procFile(pid, "fd")
 		entries, err := os.ReadDir(folder)
 		if err != nil {
 			continue // another user's, or gone meanwhile
 		}
 		for _, entry := range entries {
-			link, err := os.Readlink(filepath.Join(folder, entry.Name()))
+			link, err := os.Readlink(folder + "/" + entry.Name())
 			if err != nil {
 				continue
 			}
@@ -59,6 +58,8 @@ func findHolders(pids map[string]int) {
 		}
 	}
 }
+
+func procFile(pid int, name string) string { return "/proc/" + strconv.Itoa(pid) + "/" + name }
 
 func allPIDs() []int {
 	entries, err := os.ReadDir("/proc")
@@ -81,7 +82,7 @@ func allProcesses() ([]Process, error) {
 	}
 	processes := make([]Process, 0, len(pids))
 	for _, pid := range pids {
-		text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+		text, err := os.ReadFile(procFile(pid, "stat"))
 		if err != nil {
 			continue // gone meanwhile
 		}
@@ -93,7 +94,7 @@ func allProcesses() ([]Process, error) {
 }
 
 func resident(pid int) (int64, error) {
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "statm"))
+	text, err := os.ReadFile(procFile(pid, "statm"))
 	if err != nil {
 		return 0, err
 	}
@@ -137,8 +138,9 @@ func volumeOf(folder string) (Volume, error) {
 	if err := unix.Statfs(folder, &fs); err != nil {
 		return Volume{}, err
 	}
-	block := int64(fs.Bsize)
-	v := Volume{Kind: kindOf(int64(fs.Type)), Free: int64(fs.Bavail) * block, Total: int64(fs.Blocks) * block}
+	//nolint:unconvert // 32-bit systems have narrower fields
+	kind, block, free, total := int64(fs.Type), int64(fs.Bsize), int64(fs.Bavail), int64(fs.Blocks)
+	v := Volume{Kind: kindOf(kind), Free: free * block, Total: total * block}
 	if v.Kind == Fixed && isRemovable(folder) {
 		v.Kind = Removable
 	}

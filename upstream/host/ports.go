@@ -1,6 +1,9 @@
 package host
 
-import "fmt"
+import (
+	"fmt"
+	"strconv"
+)
 
 // Range is a range of ports, both ends included.
 type Range struct {
@@ -16,7 +19,7 @@ func (r Range) Size() int { return r.Last - r.First + 1 }
 // String returns "9001-9008", or "9001" for a single port.
 func (r Range) String() string {
 	if r.First == r.Last {
-		return fmt.Sprint(r.First)
+		return strconv.Itoa(r.First)
 	}
 	return fmt.Sprintf("%d-%d", r.First, r.Last)
 }

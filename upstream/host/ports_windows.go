@@ -56,23 +56,20 @@ const tableOwnerPIDListener = 3
 
 // tcpRow is MIB_TCPROW_OWNER_PID of tcpmib.h. Addresses and ports are in the order of the network.
 type tcpRow struct {
-	state                  uint32
-	localAddr              [4]byte
-	localPort              [4]byte // the first two
-	remoteAddr, remotePort uint32
-	pid                    uint32
+	_         uint32 // state
+	localAddr [4]byte
+	localPort [4]byte   // the first two
+	_         [2]uint32 // remote address and port
+	pid       uint32
 }
 
 // tcp6Row is MIB_TCP6ROW_OWNER_PID of tcpmib.h.
 type tcp6Row struct {
-	localAddr   [16]byte
-	localScope  uint32
-	localPort   [4]byte // the first two
-	remoteAddr  [16]byte
-	remoteScope uint32
-	remotePort  uint32
-	state       uint32
-	pid         uint32
+	localAddr [16]byte
+	_         uint32    // local scope
+	localPort [4]byte   // the first two
+	_         [7]uint32 // remote address, scope and port; state
+	pid       uint32
 }
 
 func allSockets() ([]Socket, error) {

@@ -46,6 +46,16 @@ func play(role string) int {
 			fmt.Println("line", i)
 		}
 		return 3
+	case "bystander", "bystander's child": // says that it is there, and ends with its input
+		os.Stdout.WriteString("x")
+		if role == "bystander" {
+			child := inRole("bystander's child")()
+			child.Stdin, child.Stdout = os.Stdin, os.Stdout
+			must(child.Start())
+			defer child.Wait()
+		}
+		io.Copy(io.Discard, os.Stdin)
+		return 0
 	case "guard":
 		supervisor.RunGuard(os.Stdin)
 		return 0

@@ -33,7 +33,7 @@ type run struct {
 	log     *slog.Logger
 	started time.Time
 
-	tail    tail
+	output  *output
 	pipes   []*os.File     // our ends of stdout and stderr
 	reading sync.WaitGroup // the goroutines that read them
 
@@ -54,8 +54,9 @@ func startRun(l *launcher, guard *Guard, cmd *exec.Cmd, log *slog.Logger) (*run,
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}
 	r.log = log.With("pid", r.pid())
-	r.reading.Go(func() { r.read(r.pipes[0], "stdout") }) // both end with their pipe, see end
-	r.reading.Go(func() { r.read(r.pipes[1], "stderr") })
+	r.output = newOutput(r.log, newLimiter(r.log), nil)
+	r.reading.Go(func() { r.output.read(r.pipes[0], "stdout") }) // both end with their pipe, see end
+	r.reading.Go(func() { r.output.read(r.pipes[1], "stderr") })
 	go r.wait() // ends with the program
 	return r, nil
 }
@@ -98,13 +99,6 @@ func (r *run) pipe() (*os.File, error) {
 
 func (r *run) pid() int { return r.cmd.Process.Pid }
 
-func (r *run) read(pipe *os.File, stream string) {
-	readLines(pipe, func(line string) {
-		r.tail.add(line)
-		r.log.Log(context.Background(), levelNotice, "process output", "stream", stream, "line", line)
-	})
-}
-
 func (r *run) wait() {
 	_ = r.cmd.Wait() // what there is to know is in cmd.ProcessState
 	r.exitedAt = time.Now()
@@ -126,7 +120,7 @@ func (r *run) end(grace context.Context) (Exit, error) {
 	select {
 	case <-r.exited:
 	case <-last.Done():
-		return Exit{Code: -1, Text: errNotGone.Error(), Output: r.tail.snapshot(), At: time.Now()}, errNotGone
+		return Exit{Code: -1, Text: errNotGone.Error(), Output: r.output.tail.snapshot(), At: time.Now()}, errNotGone
 	}
 	var err error
 	if !r.tree.awaitEmpty(last) {
@@ -135,7 +129,7 @@ func (r *run) end(grace context.Context) (Exit, error) {
 	r.drain()
 	r.tree.close()
 	state := r.cmd.ProcessState
-	return Exit{Code: state.ExitCode(), Text: exitText(state), Output: r.tail.snapshot(), At: r.exitedAt}, err
+	return Exit{Code: state.ExitCode(), Text: exitText(state), Output: r.output.tail.snapshot(), At: r.exitedAt}, err
 }
 
 // drain waits for the last lines. On Unix a process that has left the tree may hold a pipe open, hence the deadline; on
@@ -145,6 +139,7 @@ func (r *run) drain() {
 		_ = pipe.SetReadDeadline(time.Now().Add(drainWait)) // os.ErrNoDeadline on Windows
 	}
 	r.reading.Wait()
+	r.output.limit.flush()
 	r.closePipes()
 }
 
