@@ -24,6 +24,9 @@ func listen(t *testing.T, network, address string) int {
 }
 
 func TestOwner_IsThisProcess(t *testing.T) {
+	if !ownersKnown() {
+		t.Skip("this system does not tell who owns a socket")
+	}
 	name := filepath.Base(os.Args[0])
 	f := func(network, address string) {
 		t.Helper()
@@ -43,6 +46,26 @@ func TestOwner_IsThisProcess(t *testing.T) {
 	f("tcp4", "127.0.0.1:0")
 	f("tcp4", "0.0.0.0:0")
 	f("tcp", "[::]:0")
+}
+
+// Sockets are seen whether their owner is known or not.
+func TestSockets_HasThese(t *testing.T) {
+	f := func(network, address string) {
+		t.Helper()
+		ln, err := net.Listen(network, address)
+		if err != nil {
+			t.Skip(err) // a machine without IPv6
+		}
+		defer ln.Close()
+		want := netip.MustParseAddrPort(ln.Addr().String())
+		sockets, err := host.Sockets()
+		if err != nil || !slices.ContainsFunc(sockets, func(s host.Socket) bool { return s.Address == want }) {
+			t.Errorf("got %v, %v, want %v among them", sockets, err, want)
+		}
+	}
+	f("tcp4", "127.0.0.1:0")
+	f("tcp4", "0.0.0.0:0")
+	f("tcp6", "[::1]:0")
 }
 
 func TestOwner_OfAFreePort(t *testing.T) {

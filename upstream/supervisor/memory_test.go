@@ -35,8 +35,8 @@ func TestTree_CountsAllItsMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	pids, err := tree.pids()
-	if err != nil || len(pids) != 2 {
-		t.Errorf("got processes %v, %v, want two", pids, err)
+	if err != nil || len(pids) < 2 { // on Windows the host of their console may be there too
+		t.Errorf("got processes %v, %v, want at least two", pids, err)
 	}
 	// Each is a Go program of several MiB.
 	if n, err := tree.memory(); err != nil || n < 4<<20 || n > 4<<30 {
