@@ -19,6 +19,7 @@ func (c *Config) Check() Problems {
 	}
 	k.listeners()
 	k.ports()
+	k.files()
 	return k.problems
 }
 
@@ -141,37 +142,17 @@ func (k *checker) upstream(u *Upstream) {
 	case !peers && !backend:
 		k.refuse(u.Places.At(), "has neither peers nor a backend")
 	}
-	if u.Backend != nil {
-		k.backend(u.Backend)
+	if u.Backend == nil && u.HoldTimeout > 0 {
+		k.refuse(u.Places.At("hold_timeout"), "is for a backend: nobody here starts the peers, so there is none to wait for")
 	}
-}
-
-func (k *checker) backend(b *Backend) {
-	if b.Places.Has("command") && b.Command != nil {
-		switch {
-		case len(b.Command) == 0 || b.Command[0] == "":
-			k.refuse(b.Places.At("command"), "is empty")
-		case !b.hasPort():
-			k.refuse(b.Places.At("command"), "{port} is neither in command nor in env: the processes would not know their ports")
+	k.kind(u)
+	if u.Backend != nil {
+		k.backend(u)
+		if u.Backend.Processes.Min == 0 && u.HoldTimeout == 0 {
+			k.refuse(u.Places.At("hold_timeout", "backend.processes"),
+				"with min: 0 and without a hold_timeout the request that starts a process would not wait for it; write hold_timeout: %v", DefaultHoldTimeout)
 		}
 	}
-	if len(b.Ports) > 0 && len(b.Ports) < b.Processes.Max {
-		k.refuse(b.Places.At("ports"), "%d ports for %d processes", len(b.Ports), b.Processes.Max)
-	}
-	if b.Ready.Path != "" && !strings.HasPrefix(b.Ready.Path, "/") {
-		k.refuse(b.Ready.Places.At("path"), "%s does not begin with a slash", quote(b.Ready.Path))
-	}
-	if b.BackoffMin > b.BackoffMax {
-		k.refuse(b.Places.At("backoff_min", "backoff_max"), "backoff_min is larger than backoff_max: %v > %v", b.BackoffMin, b.BackoffMax)
-	}
-}
-
-// hasPort reports whether a process is told its port.
-func (b *Backend) hasPort() bool {
-	const port = "{port}"
-	inEnv := func(f Field) bool { return strings.Contains(f.Value, port) }
-	inArg := func(arg string) bool { return strings.Contains(arg, port) }
-	return slices.ContainsFunc(b.Command, inArg) || slices.ContainsFunc(b.Env, inEnv)
 }
 
 // listeners looks for addresses that exclude each other, and for servers that would never be asked.

@@ -7,17 +7,28 @@ import (
 	"strings"
 )
 
-// CheckHost asks the machine whether it can run c: the directory of each backend exists and can be read, its command
-// exists and can be executed, and the folder in which temp_path lies exists. It starts and creates nothing. What it
-// reports may be different a moment later, so who starts a process has to handle its error all the same.
-func (c *Config) CheckHost() Problems {
+// host is what distinguishes one sort of machine from another.
+type host struct {
+	windows bool
+}
+
+// CheckHost asks the machine whether it can run c: the kind of each backend runs on its system, the directory exists and can
+// be read, the command exists and can be executed, the folder in which temp_path lies exists, and control is a name of its
+// system. It starts and creates nothing. What it reports may be different a moment later, so who starts a process has to
+// handle its error all the same.
+func (c *Config) CheckHost() Problems { return c.checkHost(host{windows: onWindows}) }
+
+func (c *Config) checkHost(h host) Problems {
 	k := checker{config: c}
 	for _, u := range c.Upstreams {
 		if u.Backend != nil {
-			k.directory(u.Backend)
+			if k.kindOnHost(u, h) {
+				k.directory(u.Backend)
+			}
 		}
 	}
 	k.tempPath()
+	k.control(h)
 	return k.problems.sorted()
 }
 
@@ -27,7 +38,7 @@ func (k *checker) directory(b *Backend) {
 		k.refuse(b.Places.At("directory"), "%v", err)
 	}
 	if len(b.Command) > 0 && (err == nil || !isPath(b.Command[0])) { // a path may be looked for in the directory only
-		k.command(b)
+		k.executable(b)
 	}
 }
 
@@ -36,9 +47,9 @@ func isPath(name string) bool {
 	return filepath.IsAbs(name) || strings.ContainsFunc(name, func(r rune) bool { return r < 0x80 && os.IsPathSeparator(uint8(r)) })
 }
 
-// command looks for a program as the start of the process will: in PATH, or relative to the directory when it is written
+// executable looks for a program as the start of the process will: in PATH, or relative to the directory when it is written
 // with a separator.
-func (k *checker) command(b *Backend) {
+func (k *checker) executable(b *Backend) {
 	name := b.Command[0]
 	if isPath(name) {
 		name = absolute(b.Directory, name)

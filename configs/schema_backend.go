@@ -1,6 +1,10 @@
 package configs
 
-import "strings"
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+)
 
 func backendFields() []field[Backend] {
 	return []field[Backend]{
@@ -16,8 +20,8 @@ func backendFields() []field[Backend] {
 		value("max_age", offOr((*reader).duration), func(b *Backend) *Duration { return &b.MaxAge }),
 		value("max_memory", offOr((*reader).size), func(b *Backend) *Size { return &b.MaxMemory }),
 		value("busy_timeout", offOr((*reader).timeout), func(b *Backend) *Duration { return &b.BusyTimeout }),
-		value("watch", (*reader).paths, func(b *Backend) *[]string { return &b.Watch }),
-		value("stop_signal", word(stopSignals(), nil), func(b *Backend) *string { return &b.StopSignal }),
+		value("watch", (*reader).patterns, func(b *Backend) *[]string { return &b.Watch }),
+		value("stop_signal", (*reader).stopSignal, func(b *Backend) *string { return &b.StopSignal }),
 		value("stop_timeout", (*reader).timeout, func(b *Backend) *Duration { return &b.StopTimeout }),
 		value("backoff_min", (*reader).timeout, func(b *Backend) *Duration { return &b.BackoffMin }),
 		value("backoff_max", (*reader).timeout, func(b *Backend) *Duration { return &b.BackoffMax }),
@@ -25,7 +29,17 @@ func backendFields() []field[Backend] {
 	}
 }
 
-func stopSignals() []string { return []string{"term", "int", "quit", "kill", "hup", "usr1", "usr2"} }
+// stopSignal reads the name of a signal as kill -l of most shells has it, in lower case.
+func (r *reader) stopSignal(n *node) (string, bool) {
+	names := []string{"term", "int", "quit", "kill", "hup", "usr1", "usr2"}
+	if n.kind == scalar {
+		if bare := strings.TrimPrefix(strings.ToLower(n.text), "sig"); bare != n.text && slices.Contains(names, bare) {
+			r.refuse(n, "unknown %s; did you mean %s?", quote(n.text), bare)
+			return "", false
+		}
+	}
+	return word(names, nil)(r, n)
+}
 
 func processesFields() []field[Processes] {
 	return []field[Processes]{
@@ -59,7 +73,7 @@ func (r *reader) backend(n *node) (*Backend, bool) {
 
 // finishBackend fills what follows from other values of b.
 func (r *reader) finishBackend(b *Backend) {
-	if !b.Places.Has("command") {
+	if b.Command == nil && !b.Places.Has("command") {
 		r.problems = append(r.problems, b.Places.At().problem("command is missing"))
 	}
 	b.finishProcesses()
@@ -176,6 +190,24 @@ func (r *reader) output(n *node) (Output, bool) {
 	var o Output
 	section(r, n, &o, outputFields())
 	return o, true
+}
+
+// patterns reads one path or pattern, or a list of them.
+func (r *reader) patterns(n *node) ([]string, bool) {
+	complete := true
+	var all []string
+	for _, item := range n.list() {
+		path, ok := r.path(item)
+		if ok {
+			if _, err := filepath.Match(item.text, ""); err != nil {
+				r.refuse(item, "wrong pattern %s; want a path, or one with *, ? and [a-z]", quote(item.text))
+				ok = false
+			}
+		}
+		complete = complete && ok
+		all = append(all, path)
+	}
+	return all, complete
 }
 
 // rapidFail reads off or a text such as "5 in 5m".

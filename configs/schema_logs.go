@@ -47,18 +47,6 @@ func readAccessLog(r *reader, n *node) func(*draft) {
 	return func(d *draft) { d.AccessLog.Path, d.AccessLog.Places = path, Places{"": n.place, "path": n.place} }
 }
 
-// paths reads one path or a list of paths.
-func (r *reader) paths(n *node) ([]string, bool) {
-	ok := true
-	var all []string
-	for _, item := range n.list() {
-		path, good := r.path(item)
-		ok = ok && good
-		all = append(all, path)
-	}
-	return all, ok
-}
-
 // offOrPath reads a path or off, which is "".
 func (r *reader) offOrPath(n *node) (string, bool) {
 	if n.isOff() {

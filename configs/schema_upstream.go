@@ -84,6 +84,14 @@ func (r *reader) upstreams(n *node) ([]upstreamDraft, bool) {
 
 // finishUpstream fills what follows from other values of u.
 func (r *reader) finishUpstream(u *Upstream) {
+	isGeneric := u.Kind == generic
+	if isGeneric {
+		u.Kind = ""
+	}
+	u.applyPreset()
+	if isGeneric && u.Kind != "" {
+		r.problems = append(r.problems, u.Places.At("kind").problem(wrongKind, u.Backend.program(), u.Kind, generic))
+	}
 	if u.Backend != nil {
 		r.finishBackend(u.Backend)
 	}

@@ -9,3 +9,5 @@ func controlName(dir, s string) string {
 	}
 	return absolute(dir, s)
 }
+
+const onWindows = false

@@ -9,3 +9,5 @@ func controlName(_, s string) string {
 	}
 	return pipePrefix + s
 }
+
+const onWindows = true
