@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,6 +67,7 @@ type installCommand struct {
 	DisplayName string   `placeholder:"TEXT" help:"What lists of services show."`
 	Account     string   `placeholder:"ACCOUNT" help:"Who runs it: LocalSystem, NetworkService, DOMAIN\\user, DOMAIN\\gmsa$; default: NT SERVICE\\spillway, an account of its own."`
 	Start       string   `enum:"auto,delayed,manual" default:"auto" help:"When Windows starts it: ${enum}."`
+	Grant       bool     `help:"Make the folders of logs and temporary files, and let the account write there and read the configuration."`
 	Depends     []string `placeholder:"SERVICE" help:"Services that are started before, as MSSQLSERVER."`
 }
 
@@ -93,7 +95,12 @@ func (c *installCommand) Run(source Source) error {
 	if err := Install(&o, os.Stdout); err != nil {
 		return fmt.Errorf("service %s: %w", o.Name, err)
 	}
-	return adviseOn(config, &o, os.Stdout)
+	if c.Grant {
+		if err := grantAll(config, o.Account); err != nil {
+			return fmt.Errorf("service %s: %w", o.Name, err)
+		}
+	}
+	return c.advise(config, o.Account, os.Stdout)
 }
 
 type uninstallCommand struct{ named }
@@ -157,13 +164,26 @@ func patienceFor(config *configs.Config) time.Duration {
 	return time.Duration(config.ShutdownTimeout) + stop + margin
 }
 
-// adviseOn prints what the operator has to see to before the service is started.
-func adviseOn(config *configs.Config, o *Options, out io.Writer) error {
+// grantAll gives the account what it needs.
+func grantAll(config *configs.Config, account string) error {
+	for _, folder := range folders(config) {
+		if err := grant(account, folder); err != nil {
+			return err
+		}
+	}
+	return allowReading(account, config.File)
+}
+
+// advise prints what the operator has to see to before the service is started.
+func (c *installCommand) advise(config *configs.Config, account string, out io.Writer) error {
 	var advice []string
 	if config.ErrorLog.Path == configs.Stderr {
 		advice = append(advice, "error_log goes to stderr, which a service has not got: give it a path")
 	}
-	advice = append(advice, foldersAdvice(config, o)...)
+	if !c.Grant && account != localSystem {
+		advice = append(advice, fmt.Sprintf("%s must be able to write to %s; --grant sees to it", account,
+			strings.Join(folders(config), ", ")))
+	}
 	for _, line := range advice {
 		if _, err := fmt.Fprintln(out, "note:", line); err != nil {
 			return err
@@ -172,22 +192,15 @@ func adviseOn(config *configs.Config, o *Options, out io.Writer) error {
 	return nil
 }
 
-// foldersAdvice names the folders that the account has to write to.
-func foldersAdvice(config *configs.Config, o *Options) []string {
-	if o.Account == localSystem {
-		return nil
-	}
-	seen := map[string]bool{}
-	var advice []string
+// folders are where a service of this configuration writes.
+func folders(config *configs.Config) []string {
+	var all []string
 	for _, path := range []string{config.TempPath, folderOf(config.ErrorLog.Path), folderOf(config.AccessLog.Path)} {
-		if path == "" || seen[path] {
-			continue
+		if path != "" && !slices.Contains(all, path) {
+			all = append(all, path)
 		}
-		seen[path] = true
-		advice = append(advice, fmt.Sprintf("%s must be able to write to %s: icacls %s /grant %s",
-			o.Account, path, quote(path), quote(o.Account+":(OI)(CI)M")))
 	}
-	return advice
+	return all
 }
 
 func folderOf(path string) string {
@@ -196,6 +209,3 @@ func folderOf(path string) string {
 	}
 	return filepath.Dir(path)
 }
-
-// quote is a path as Windows' command lines want it: a path has no quotation mark, and a backslash means itself.
-func quote(path string) string { return `"` + path + `"` }

@@ -53,11 +53,23 @@ func TestAdvice_NamesFoldersOnceAndALostLog(t *testing.T) {
 	config := &configs.Config{TempPath: filepath.Join(dir, "temp")}
 	config.ErrorLog.Path = configs.Stderr
 	config.AccessLog.Path = filepath.Join(dir, "temp", "access.log")
-	var out bytes.Buffer
-	if err := adviseOn(config, &Options{Account: `NT SERVICE\spillway`}, &out); err != nil {
-		t.Fatal(err)
+	f := func(c installCommand, account string, want ...string) {
+		t.Helper()
+		var out bytes.Buffer
+		if err := c.advise(config, account, &out); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		if len(lines) != len(want) {
+			t.Fatalf("got %q, want %d lines", lines, len(want))
+		}
+		for i, line := range lines {
+			if !strings.Contains(line, want[i]) {
+				t.Errorf("got %s, want one about %s", line, want[i])
+			}
+		}
 	}
-	if got := out.String(); strings.Count(got, "note:") != 2 || !strings.Contains(got, "stderr") || !strings.Contains(got, "icacls") {
-		t.Errorf("got %s, want one line about the log and one about a folder", got)
-	}
+	f(installCommand{}, `NT SERVICE\spillway`, "stderr", "write to "+filepath.Join(dir, "temp")+";")
+	f(installCommand{Grant: true}, `NT SERVICE\spillway`, "stderr")
+	f(installCommand{}, localSystem, "stderr")
 }

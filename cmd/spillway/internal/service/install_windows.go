@@ -218,3 +218,6 @@ func Uninstall(name string, out io.Writer) error {
 	}
 	return say(out, "service %s removed; configuration and logs are left", name)
 }
+
+// quote is a path as Windows' command lines want it: a path has no quotation mark, and a backslash means itself.
+func quote(path string) string { return `"` + path + `"` }

@@ -1,6 +1,8 @@
 package service
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -72,5 +74,26 @@ func TestRecovery_RestartsAndWaitsLonger(t *testing.T) {
 	later := func(a, b mgr.RecoveryAction) int { return int(a.Delay - b.Delay) }
 	if len(recovery) != 3 || !slices.IsSortedFunc(recovery, later) {
 		t.Errorf("got %v", recovery)
+	}
+}
+
+func TestGrant_MakesTheFolderAndKeepsWhatIsAllowed(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "site", "logs")
+	if err := grant("Everyone", folder); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(folder, "error.log")
+	if err := os.WriteFile(file, []byte("x"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := allowReading("Everyone", file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.ReadFile(file); err != nil {
+		t.Error(err)
+	}
+	if err := grant(`NT SERVICE\nobody-has-this`, folder); err == nil {
+		t.Error("got no error for an account that is not there")
 	}
 }
