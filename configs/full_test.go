@@ -3,6 +3,10 @@ package configs
 import (
 	"os"
 	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -67,7 +71,40 @@ func TestFull_HasEveryKey(t *testing.T) {
 	f(app.at(t, "queue"), keys(queueFields()))
 	f(app.at(t, "backend"), keys(backendFields()))
 	f(app.at(t, "backend").at(t, "ready"), keys(readyFields()))
+	f(app.at(t, "backend").at(t, "output"), keys(outputFields()))
 	f(top.at(t, "upstreams").at(t, "elsewhere").at(t, "peers").items[1], keys(peerFields()))
+}
+
+// TestFull_HasWhatIsOff looks for sections whose default is another form, and so are in comments.
+func TestFull_HasWhatIsOff(t *testing.T) {
+	data, err := os.ReadFile("examples/full.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range slices.Concat(keys(rotateFields()), keys(processesFields())) {
+		if !strings.Contains(string(data), "  #  "+key+": ") {
+			t.Errorf("%s is not in a comment of full.yaml", key)
+		}
+	}
+}
+
+// TestFull_HasEveryKind compares the table of kinds in full.yaml with the presets.
+func TestFull_HasEveryKind(t *testing.T) {
+	data, err := os.ReadFile("examples/full.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := regexp.MustCompile(`\n# +`).ReplaceAllString(strings.ReplaceAll(string(data), `"`, ""), " ")
+	for _, p := range append(presets(), preset{name: generic, protocols: []Protocol{HTTP}}) {
+		row := regexp.MustCompile(`(?m)^#   ` + p.name + ` +(\S+) +(\d+)\b.* (\d+)(  .*)?$`).FindStringSubmatch(string(data))
+		want := []string{string(p.protocols[0]), strconv.Itoa(p.concurrency), strconv.Itoa(p.keepalive)}
+		if row == nil || !slices.Equal(row[1:4], want) {
+			t.Errorf("%s: full.yaml has %q, want %q", p.name, row, want)
+		}
+		if words := strings.Join(p.command, ", "); !strings.Contains(flat, words) {
+			t.Errorf("%s: full.yaml has no command [%s]", p.name, words)
+		}
+	}
 }
 
 func (n *node) at(t *testing.T, key string) *node {

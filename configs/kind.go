@@ -150,8 +150,9 @@ func (p *preset) runs(program string) bool {
 
 func (r *reader) kind(n *node) (string, bool) {
 	var names []string
-	for _, p := range presets() {
-		names = append(names, p.name)
+	all := presets()
+	for i := range all {
+		names = append(names, all[i].name)
 	}
 	return word(append(names, generic), nil)(r, n)
 }

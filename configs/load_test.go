@@ -207,8 +207,8 @@ s.yaml:2: bufers: unknown key; did you mean buffers?`
 
 func TestLoad_ReadsTheExamples(t *testing.T) {
 	files, err := filepath.Glob("examples/*.yaml")
-	if err != nil || len(files) < 4 {
-		t.Fatalf("got %v, %v, want four examples", files, err)
+	if err != nil || len(files) < 8 {
+		t.Fatalf("got %v, %v, want eight examples", files, err)
 	}
 	for _, file := range files {
 		if _, err := configs.Load(file); err != nil {

@@ -64,7 +64,7 @@ func problemsOf(text string) string {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, file := range []string{"examples/full.yaml", "examples/gunicorn.yaml", "examples/php-windows.yaml", "testdata/problems.txt"} {
+	for _, file := range []string{"examples/full.yaml", "examples/gunicorn.yaml", "examples/php-windows.yaml", "examples/uwsgi.yaml", "testdata/problems.txt"} {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			f.Fatal(err)
