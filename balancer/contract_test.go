@@ -40,7 +40,7 @@ func TestPicker_NeverPicksAnUnusablePeer(t *testing.T) {
 			g := group(t,
 				upstream.PeerOptions{},
 				upstream.PeerOptions{Down: true},
-				upstream.PeerOptions{NotReady: true},
+				upstream.PeerOptions{State: upstream.Coming},
 				upstream.PeerOptions{MaxFails: 1, FailTimeout: time.Minute},
 				upstream.PeerOptions{},
 				upstream.PeerOptions{Backup: true})

@@ -1,7 +1,7 @@
 // Package balancer chooses the peer for an attempt.
 //
-// A Picker gets the peers of a group and a Hint, and returns a usable peer that was not tried before, or nil when nobody
-// is left. Every picker passes contract_test.go. Pickers may be called by any number of goroutines.
+// A Picker gets peers of one group and a Hint, and returns a usable peer that was not tried before, with a slot taken, or
+// nil when nobody is left. Every picker passes contract_test.go. Pickers may be called by any number of goroutines.
 //
 // The package does not lease connections and does not judge peers: health is upstream.Peer's own matter.
 package balancer

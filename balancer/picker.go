@@ -6,7 +6,8 @@ import (
 	"spillway/upstream"
 )
 
-// Picker chooses a peer; nil means that nobody is left.
+// Picker chooses a peer and takes one of its slots, which the caller gives back with Peer.Free; nil means that nobody is
+// left.
 type Picker interface {
 	Pick(peers []*upstream.Peer, hint *Hint) *upstream.Peer
 }

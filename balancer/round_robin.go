@@ -19,18 +19,20 @@ type RoundRobin struct {
 // NewRoundRobin returns a picker that begins with the first peer.
 func NewRoundRobin() *RoundRobin { return &RoundRobin{} }
 
-// Pick returns the next peer; backup peers only when no other peer is usable.
+// Pick takes a slot of the next peer; of backup peers only when no other peer is usable.
 func (r *RoundRobin) Pick(peers []*upstream.Peer, hint *Hint) *upstream.Peer {
 	r.mu.Lock()
-	best := r.turn(peers, hint, false)
-	if best == nil {
-		best = r.turn(peers, hint, true)
+	defer r.mu.Unlock()
+	for {
+		best := r.turn(peers, hint, false)
+		if best == nil {
+			best = r.turn(peers, hint, true)
+		}
+		if best == nil || best.Take(hint.Now) {
+			return best
+		}
+		// Its process has ended between the two; it is not usable in the next turn.
 	}
-	r.mu.Unlock()
-	if best != nil {
-		best.Picked(hint.Now)
-	}
-	return best
 }
 
 // turn is one turn among the primary or the backup peers.

@@ -16,6 +16,21 @@ type GroupOptions struct {
 	Keepalive         int           // idle connections kept at most, nginx's keepalive; 0 keeps none
 	KeepaliveTimeout  time.Duration // how long one stays idle at most; 0 is a minute
 	KeepaliveRequests int           // requests that one connection carries at most; 0 is nginx's 1000
+
+	Concurrency int           // requests in flight at one peer at most, together with its MaxConns; 0 is no limit
+	Queue       Queue         // waiting for a slot when all are in use; zero: nobody waits, as in nginx
+	HoldTimeout time.Duration // how long a request waits for a process that is Coming; 0: not at all
+
+	MaxRequests       int         // requests of one process, from SetState(Serving) on, until OnSpent is called; 0: never
+	MaxRequestsJitter int         // up to as many more, at random, so that not all processes are spent at once
+	OnSpent           func(*Peer) // called once per process, on a goroutine of its own; nil: nothing is counted
+	OnWait            func()      // called when requests begin to wait, and now and then while some do; must not block
+}
+
+// Queue bounds the requests of a group that wait.
+type Queue struct {
+	Length  int           // requests that wait at most, for a slot and for a process together; 0: none waits for a slot
+	Timeout time.Duration // how long one waits for a slot at most; 0 is a minute, that of nginx's queue
 }
 
 // Group is a named group of peers that serve one application.
@@ -25,6 +40,11 @@ type Group struct {
 	protocol Protocol
 	peers    []*Peer
 	single   bool // one peer only: failures disable nothing
+
+	concurrency       int
+	maxRequests       int
+	maxRequestsJitter int
+	onSpent           func(*Peer)
 
 	keepalive         int
 	keepaliveTimeout  time.Duration
@@ -42,6 +62,7 @@ func NewGroup(opts GroupOptions) (*Group, error) {
 	}
 	g := &Group{
 		name: opts.Name, scheme: opts.Scheme, protocol: opts.Protocol, single: len(opts.Peers) == 1,
+		concurrency: opts.Concurrency, maxRequestsJitter: max(opts.MaxRequestsJitter, 0), onSpent: opts.OnSpent,
 		keepalive: opts.Keepalive, keepaliveTimeout: opts.KeepaliveTimeout, keepaliveRequests: opts.KeepaliveRequests,
 	}
 	if g.keepaliveTimeout == 0 {
@@ -49,6 +70,9 @@ func NewGroup(opts GroupOptions) (*Group, error) {
 	}
 	if g.keepaliveRequests == 0 {
 		g.keepaliveRequests = 1000
+	}
+	if opts.OnSpent != nil {
+		g.maxRequests = max(opts.MaxRequests, 0)
 	}
 	for i, peerOpts := range opts.Peers {
 		p, err := newPeer(g, i, peerOpts)

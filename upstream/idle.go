@@ -37,7 +37,7 @@ func (p *Peer) putIdle(c *Conn) bool {
 	c.idleSince = time.Now()
 	p.mu.Lock()
 	// Asked under the lock: whoever sets these calls CloseIdle afterwards.
-	kept := p.ready.Load() && !g.closed.Load()
+	kept := p.State() == Serving && !g.closed.Load()
 	if kept {
 		p.idle = append(p.idle, c)
 	}

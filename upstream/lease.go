@@ -21,10 +21,10 @@ const (
 // conns recycles Conn values with what protocols keep in State; each peer's group has one protocol, so State fits.
 type conns struct{ pool sync.Pool }
 
-// Lease returns a connection to the peer: the idle one that was used last, or a new one. The caller must Release it. The
-// error is an *Error of the phase Connecting. fresh asks for a new connection, after an idle one had died.
+// Lease returns a connection to the peer: the idle one that was used last, or a new one. The caller holds a slot of the
+// peer, unless nobody else uses it, and must Release the connection. The error is an *Error of the phase Connecting. fresh
+// asks for a new connection, after an idle one had died.
 func (p *Peer) Lease(timeouts Timeouts, fresh bool) (*Conn, error) {
-	p.inflight.Add(1)
 	if !fresh {
 		if c := p.takeIdle(); c != nil {
 			c.begin(timeouts)
@@ -33,7 +33,6 @@ func (p *Peer) Lease(timeouts Timeouts, fresh bool) (*Conn, error) {
 	}
 	c, err := p.dial(timeouts)
 	if err != nil {
-		p.inflight.Add(-1)
 		return nil, err
 	}
 	c.begin(timeouts)
@@ -80,11 +79,10 @@ func connectError(err error) *Error {
 	return classify(Connecting, "connect", err)
 }
 
-// Release ends the lease. A Reusable connection goes to the idle ones if the group keeps connections, has room, and the
+// Release ends the lease, but not the slot. A Reusable connection goes to the idle ones if the group keeps connections, has room, and the
 // connection may carry one more request; every other is closed.
 func (c *Conn) Release(fate Fate) {
 	p := c.peer
-	p.inflight.Add(-1)
 	if fate == Reusable && c.requests < p.group.keepaliveRequests && !c.canceled.Load() && p.putIdle(c) {
 		return
 	}

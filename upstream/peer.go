@@ -18,7 +18,7 @@ type PeerOptions struct {
 	MaxConns    int           // requests in flight at most; 0 is no limit
 	Backup      bool          // used only when no other peer is usable
 	Down        bool          // never used
-	NotReady    bool          // not used until SetReady(true): its process is still starting
+	State       State         // what is known of its process at first; 0 is Serving
 }
 
 // Peer is one address of a group.
@@ -30,22 +30,25 @@ type Peer struct {
 	weight      int
 	maxFails    int
 	failTimeout time.Duration
-	maxConns    int
+	limit       uint64 // slots, or noLimit
 	backup      bool
 	down        bool
 	group       *Group
 
-	ready     atomic.Bool  // what the supervisor knows: true also when nobody supervises
-	inflight  atomic.Int64 // leased, dialling included
-	effective atomic.Int64 // nginx's effective_weight: lowered by failures, raised again by picks
-	requests  atomic.Uint64
+	slots     atomic.Uint64 // state and slots in use, see slot.go
+	draining  atomic.Bool   // somebody waits in Drained
+	runs      atomic.Uint64 // how often the peer began to serve
+	effective atomic.Int64  // nginx's effective_weight: lowered by failures, raised again by picks
+	requests  atomic.Uint64 // slots taken since the start
+	spentAt   atomic.Uint64 // the number of requests with which the present process has had its max_requests; 0: none
 	failures  atomic.Uint64 // failed attempts since the start, for the status page
 
-	fails    atomic.Int64 // since the last success after a check; changed under mu, read without it where 0 is enough
-	mu       sync.Mutex   // guards all below
-	accessed time.Time    // last failure
-	checked  time.Time    // last failure, or last time that the peer was tried after FailTimeout
-	idle     []*Conn      // most recently used last
+	fails    atomic.Int64  // since the last success after a check; changed under mu, read without it where 0 is enough
+	mu       sync.Mutex    // guards all below
+	accessed time.Time     // last failure
+	checked  time.Time     // last failure, or last time that the peer was tried after FailTimeout
+	idle     []*Conn       // most recently used last
+	empty    chan struct{} // closed when no slot is in use; nil when nobody waits for that
 }
 
 // Outcome is how an attempt ended, for the peer's health.
@@ -62,15 +65,18 @@ func newPeer(g *Group, index int, opts PeerOptions) (*Peer, error) {
 	p := &Peer{
 		address: opts.Address, network: "tcp", target: opts.Address, index: index, group: g,
 		weight: max(opts.Weight, 1), maxFails: opts.MaxFails, failTimeout: opts.FailTimeout,
-		maxConns: opts.MaxConns, backup: opts.Backup, down: opts.Down,
+		limit: limitOf(opts.MaxConns, g.concurrency), backup: opts.Backup, down: opts.Down,
 	}
 	if path, ok := strings.CutPrefix(opts.Address, "unix:"); ok {
 		p.network, p.target = "unix", path
 	} else if _, _, err := net.SplitHostPort(opts.Address); err != nil {
 		return nil, errors.New("peer " + opts.Address + ": want host:port or unix:/path")
 	}
-	p.effective.Store(int64(p.weight))
-	p.ready.Store(!opts.NotReady)
+	p.forget()
+	p.slots.Store(uint64(opts.State) * stateUnit)
+	if opts.State == Serving {
+		p.renew()
+	}
 	return p, nil
 }
 
@@ -86,35 +92,10 @@ func (p *Peer) Weight() int { return p.weight }
 // Backup says that the peer is used only when no other is usable.
 func (p *Peer) Backup() bool { return p.backup }
 
-// Ready says whether the peer's process listens; a peer that nobody supervises always does.
-func (p *Peer) Ready() bool { return p.ready.Load() }
-
-// SetReady notes what the supervisor knows of the peer's process. A peer that becomes ready starts without failures; one
-// that is not loses its idle connections.
-func (p *Peer) SetReady(ready bool) {
-	if p.ready.Swap(ready) == ready {
-		return
-	}
-	p.fails.Store(0)
-	p.effective.Store(int64(p.weight))
-	if !ready {
-		p.CloseIdle()
-	}
-}
-
-// Inflight returns the number of leases at this moment.
-func (p *Peer) Inflight() int64 { return p.inflight.Load() }
-
-// Usable says whether nginx would consider the peer for an attempt: not down, its process ready, below max_conns and not
-// disabled by failures. In a group of one peer failures disable nothing.
+// Usable says whether nginx would consider the peer for an attempt: not down, serving, with a free slot and not disabled by
+// failures. In a group of one peer failures disable nothing.
 func (p *Peer) Usable(now time.Time) bool {
-	if p.down || !p.ready.Load() {
-		return false
-	}
-	if p.maxConns > 0 && p.inflight.Load() >= int64(p.maxConns) {
-		return false
-	}
-	return !p.Disabled(now)
+	return !p.down && p.slots.Load() < p.limit && !p.Disabled(now)
 }
 
 // Disabled says whether failures keep the peer out of the choice: max_fails were reached and fail_timeout is not over.
@@ -125,20 +106,6 @@ func (p *Peer) Disabled(now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return now.Sub(p.checked) <= p.failTimeout
-}
-
-// Picked notes that the peer was chosen at the given time. After fail_timeout a disabled peer is let through once per
-// fail_timeout: this is where the next such period begins.
-func (p *Peer) Picked(now time.Time) {
-	p.requests.Add(1)
-	if p.fails.Load() == 0 {
-		return
-	}
-	p.mu.Lock()
-	if now.Sub(p.checked) > p.failTimeout {
-		p.checked = now
-	}
-	p.mu.Unlock()
 }
 
 // EffectiveWeight returns the weight for one turn of smooth weighted round robin, and lets a weight that failures
@@ -196,7 +163,7 @@ func (p *Peer) failed(now time.Time) bool {
 // Fails returns the failures that count at present.
 func (p *Peer) Fails() int { return int(p.fails.Load()) }
 
-// Requests returns how often the peer was picked since the start.
+// Requests returns how many slots of the peer were taken since the start.
 func (p *Peer) Requests() uint64 { return p.requests.Load() }
 
 // Failures returns how many attempts failed at the peer since the start.

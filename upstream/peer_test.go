@@ -54,7 +54,7 @@ func TestPeer_FailuresDisable(t *testing.T) {
 	}
 	report := func(second int, outcome upstream.Outcome, want bool) {
 		t.Helper()
-		p.Picked(at(second))
+		p.Take(at(second))
 		if got := p.Report(outcome, at(second)); got != want {
 			t.Errorf("second %d: got disabled %v, want %v", second, got, want)
 		}
@@ -67,14 +67,14 @@ func TestPeer_FailuresDisable(t *testing.T) {
 	usable(1, false)
 	usable(11, false) // nginx: now - checked <= fail_timeout
 	usable(12, true)
-	p.Picked(at(12)) // let through once
+	p.Take(at(12)) // let through once
 	usable(12, false)
 	if !p.Report(upstream.Broken, at(13)) { // every further failure is one at the limit
 		t.Error("second 13: got not disabled")
 	}
 	usable(23, false)
 	usable(24, true)
-	p.Picked(at(24))
+	p.Take(at(24))
 	p.Report(upstream.Succeeded, at(24))
 	usable(24, true)
 	if got := p.Fails(); got != 0 {
@@ -93,7 +93,7 @@ func TestPeer_SuccessForgetsOnlyAfterACheck(t *testing.T) {
 	if p.Usable(at(1)) {
 		t.Error("a success from before the failure made the peer usable")
 	}
-	p.Picked(at(11))
+	p.Take(at(11))
 	p.Report(upstream.Succeeded, at(12))
 	if !p.Usable(at(12)) {
 		t.Error("the peer answered after fail_timeout and is not usable")
@@ -117,18 +117,18 @@ func TestPeer_MaxFailsZeroSwitchesOff(t *testing.T) {
 }
 
 func TestPeer_DownAndNotReady(t *testing.T) {
-	g := newGroup(t, upstream.PeerOptions{Down: true}, upstream.PeerOptions{NotReady: true, MaxFails: 1, FailTimeout: time.Hour})
+	g := newGroup(t, upstream.PeerOptions{Down: true}, upstream.PeerOptions{State: upstream.Coming, MaxFails: 1, FailTimeout: time.Hour})
 	down, starting := g.Peers()[0], g.Peers()[1]
 	if down.Usable(at(0)) || starting.Usable(at(0)) {
 		t.Error("a peer is usable that is down or starting")
 	}
-	starting.SetReady(true)
+	starting.SetState(upstream.Serving)
 	if !starting.Usable(at(0)) {
 		t.Error("a peer is not usable that is ready")
 	}
 	starting.Report(upstream.Broken, at(0))
-	starting.SetReady(false)
-	starting.SetReady(true) // another process
+	starting.SetState(upstream.Coming)
+	starting.SetState(upstream.Serving) // another process
 	if !starting.Usable(at(0)) || starting.Fails() != 0 {
 		t.Error("a new process has its predecessor's failures")
 	}

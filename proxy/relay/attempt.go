@@ -52,11 +52,15 @@ func (r *run) try(now time.Time) (again bool, err error) {
 		r.dropAttempt()
 		failure = r.exchangeHeads(now, true)
 	}
-	return r.judge(failure, now)
+	again, err = r.judge(failure, now)
+	if failure != nil {
+		r.peer.Free() // after the failure was counted, so that nobody is sent to a peer that is out of use
+	}
+	return again, err
 }
 
-// exchangeHeads sends the request to r.peer and receives the head of the response. On failure the connection is released.
-// fresh asks for a new connection.
+// exchangeHeads sends the request to r.peer and receives the head of the response. On failure the connection is released,
+// but not the slot. fresh asks for a new connection.
 func (r *run) exchangeHeads(now time.Time, fresh bool) *upstream.Error {
 	opts, ex := &r.h.opts, r.ex
 	ex.Attempts = append(ex.Attempts, proxy.Attempt{Peer: r.peer.Address(), Connect: noTime, Head: noTime, Response: noTime})
@@ -89,7 +93,7 @@ func (r *run) exchangeHeads(now time.Time, fresh bool) *upstream.Error {
 	if err != nil {
 		record.Response = time.Since(now)
 		failure := asUpstream(err)
-		r.release(fateOf(failure))
+		r.releaseConn(fateOf(failure))
 		return failure
 	}
 	record.Status = ex.Status()
@@ -129,8 +133,14 @@ func (r *run) receiveFirst() error {
 	return err
 }
 
-// release gives the connection back; from then on the client's leaving cancels nothing.
+// release gives the connection and the peer's slot back.
 func (r *run) release(fate upstream.Fate) {
+	r.releaseConn(fate)
+	r.peer.Free()
+}
+
+// releaseConn gives the connection back; from then on the client's leaving cancels nothing.
+func (r *run) releaseConn(fate upstream.Fate) {
 	r.ex.OnGone(nil)
 	r.conn.Release(fate)
 	r.conn = nil

@@ -8,6 +8,7 @@ import (
 
 	"spillway/proxy"
 	"spillway/proxy/relay"
+	"spillway/upstream"
 	"spillway/upstream/upstreamtest"
 )
 
@@ -182,7 +183,7 @@ func TestHandler_RepeatsOnFreshConnection(t *testing.T) {
 			})
 			r := start(t, setup{wire: wire, peers: at(closing.Addr(), refusing(t)), options: func(o *relay.Options) { o.Retry.On = 0 }})
 			peer := r.group.Peers()[0]
-			r.group.Peers()[1].SetReady(false)
+			r.group.Peers()[1].SetState(upstream.Away)
 			for range 3 {
 				r.do("GET", "/", "").want(t, 200, []byte("good"))
 				if rec := r.next(); !slices.Equal(rec.statuses(), []int{200}) || peer.Fails() != 0 {

@@ -105,7 +105,11 @@ func (a *App) supervisorOptions(b *backend) supervisor.Options {
 
 // apply turns what happened to a process into the state of its peer: only a process that is ready gets requests.
 func apply(e supervisor.Event, peers []*upstream.Peer) {
-	peers[e.Process-1].SetReady(e.State == supervisor.Ready)
+	state := upstream.Coming
+	if e.State == supervisor.Ready {
+		state = upstream.Serving
+	}
+	peers[e.Process-1].SetState(state)
 }
 
 // processes returns the state of the processes behind an upstream's peers, in their order; nil when it has no backend.

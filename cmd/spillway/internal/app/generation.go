@@ -81,7 +81,7 @@ func newGroup(u *configs.Upstream, ports []int, version string) (*group, error) 
 	for _, port := range ports {
 		opts.Peers = append(opts.Peers, upstream.PeerOptions{
 			Address: fmt.Sprintf("127.0.0.1:%d", port), MaxFails: u.MaxFails, FailTimeout: time.Duration(u.FailTimeout),
-			MaxConns: u.MaxConns, NotReady: true,
+			MaxConns: u.MaxConns, State: upstream.Coming,
 		})
 	}
 	peers, err := upstream.NewGroup(opts)

@@ -108,7 +108,7 @@ func peerState(p *upstream.Peer, now time.Time) string {
 	switch {
 	case p.Down():
 		return "down"
-	case !p.Ready():
+	case p.State() != upstream.Serving:
 		return "not ready"
 	case p.Disabled(now):
 		return "disabled"

@@ -1,0 +1,177 @@
+package upstream
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
+
+// State says what is known of a peer's process.
+type State uint8
+
+// The states of a peer. Peer.slots relies on Serving being 0.
+const (
+	Serving State = iota // gets requests; so does a peer that nobody supervises, always
+	Coming               // its process starts, restarts or can be started: worth waiting for
+	Away                 // nobody is expected
+)
+
+// String returns the state as status pages show it.
+func (s State) String() string {
+	switch s {
+	case Serving:
+		return "serving"
+	case Coming:
+		return "coming"
+	case Away:
+		return "away"
+	default:
+		return "unknown"
+	}
+}
+
+// A peer's state and the number of its slots in use are one atomic word: the state above, the number below. So a slot is
+// taken only while the peer serves, and when a peer that does not serve has none in use, it stays so.
+const (
+	stateUnit = 1 << 32 // one step of the state
+	slotsMask = stateUnit - 1
+)
+
+// noLimit is the limit of a peer that has none: no word of a peer that does not serve is below it, and each other is.
+const noLimit = stateUnit
+
+// limitOf returns the smaller of two limits that are set.
+func limitOf(maxConns, concurrency int) uint64 {
+	limit := uint64(noLimit)
+	for _, n := range []int{maxConns, concurrency} {
+		if n > 0 {
+			limit = min(limit, uint64(n))
+		}
+	}
+	return limit
+}
+
+// Take takes one of the peer's slots, unless the peer does not serve or all are in use; it is the last step of choosing
+// the peer. The holder gives it back with Free, and leases connections to the peer only in between.
+func (p *Peer) Take(now time.Time) bool {
+	for {
+		word := p.slots.Load()
+		if word >= p.limit {
+			return false
+		}
+		if p.slots.CompareAndSwap(word, word+1) {
+			p.taken(now)
+			return true
+		}
+	}
+}
+
+// taken notes that the peer was chosen. After fail_timeout a disabled peer is let through once per fail_timeout: this is
+// where the next such period begins.
+func (p *Peer) taken(now time.Time) {
+	if n := p.requests.Add(1); n == p.spentAt.Load() {
+		go p.group.onSpent(p) // ends with the callback; whoever takes the slot holds locks and a request
+	}
+	if p.fails.Load() == 0 {
+		return
+	}
+	p.mu.Lock()
+	if now.Sub(p.checked) > p.failTimeout {
+		p.checked = now
+	}
+	p.mu.Unlock()
+}
+
+// Free gives a slot back; the request that waited longest for it gets it.
+func (p *Peer) Free() {
+	left := p.slots.Add(^uint64(0)) & slotsMask
+	if left == slotsMask {
+		panic("upstream: slot freed twice")
+	}
+	if left == 0 && p.draining.Load() {
+		p.emptied()
+	}
+}
+
+// Inflight returns the number of slots in use at this moment.
+func (p *Peer) Inflight() int64 { return int64(p.slots.Load() & slotsMask) }
+
+// State returns what is known of the peer's process.
+func (p *Peer) State() State { return State(p.slots.Load() / stateUnit) }
+
+// Runs returns how often the peer has begun to serve: the number of its present process.
+func (p *Peer) Runs() uint64 { return p.runs.Load() }
+
+// SetState notes what the supervisor knows of the peer's process. A peer that begins to serve starts without failures and
+// is given to the requests that wait; one that ends loses its idle connections. The slots in use stay with their holders.
+func (p *Peer) SetState(state State) {
+	for renewed := false; ; {
+		word := p.slots.Load()
+		old := State(word / stateUnit)
+		if old == state {
+			return
+		}
+		if state == Serving && !renewed { // before anybody can take a slot
+			p.renew()
+			renewed = true
+		}
+		if !p.slots.CompareAndSwap(word, word&slotsMask|uint64(state)*stateUnit) {
+			continue
+		}
+		if old == Serving {
+			p.forget()
+			p.CloseIdle()
+		}
+		return
+	}
+}
+
+// renew prepares the peer for the requests of another process.
+func (p *Peer) renew() {
+	p.forget()
+	p.runs.Add(1)
+	if g := p.group; g.maxRequests > 0 {
+		p.spentAt.Store(p.requests.Load() + uint64(g.maxRequests+rand.IntN(g.maxRequestsJitter+1)))
+	}
+}
+
+// forget drops what was known of the failures of a process.
+func (p *Peer) forget() {
+	p.fails.Store(0)
+	p.effective.Store(int64(p.weight))
+}
+
+// Drained blocks until none of the peer's slots is in use. If SetState took the peer out of service before, nobody uses the
+// peer from then on, until SetState(Serving). The error is that of ctx.
+func (p *Peer) Drained(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		if p.empty == nil {
+			p.empty = make(chan struct{})
+		}
+		empty := p.empty
+		p.draining.Store(true) // before the question, so that a Free after it closes the channel
+		p.mu.Unlock()
+		n := p.Inflight()
+		if n == 0 {
+			return nil
+		}
+		select {
+		case <-empty:
+		case <-ctx.Done():
+			return fmt.Errorf("drain %s: %d requests in flight: %w", p.address, n, ctx.Err())
+		}
+	}
+}
+
+// emptied tells those who drain the peer that no slot is in use.
+func (p *Peer) emptied() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.empty != nil {
+		close(p.empty)
+		p.empty = nil
+	}
+	p.draining.Store(false)
+}
