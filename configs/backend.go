@@ -13,11 +13,11 @@ type Backend struct {
 
 	// When a process is replaced; 0 is never.
 	MaxRequests       int      // after so many requests ...
-	MaxRequestsJitter int      // ... give or take a part of this that differs, so that not all are replaced at once
+	MaxRequestsJitter int      // ... and up to this many more, at random, so that not all are replaced at once
 	MaxAge            Duration // after so long
 	MaxMemory         Size     // of the process and its children, resident
 	BusyTimeout       Duration // a request that takes longer is cut, and its process is replaced
-	Watch             []string // when one of these changes; absolute paths of files and folders, or patterns of filepath.Match
+	Watch             []string // when one of these changes; absolute: files, folders, or patterns of filepath.Match
 
 	StopSignal  string    // one of stopSignals; Windows knows kill, and everything else is CTRL_BREAK
 	StopTimeout Duration  // a process that has not ended then is killed

@@ -73,7 +73,8 @@ const openConcurrency = "how many requests a process serves at once may be in %s
 	"write concurrency, that is workers times threads, or 0 for no limit"
 
 // phpMaxRequests holds that no php-cgi ends by itself: it does so without a word, and the requests that have reached its
-// backlog are lost.
+// backlog are lost. A process that is to be replaced serves on until its successor is ready, so ours is half of PHP's own
+// number: as many requests again are more than it gets in the second of a start.
 func (k *checker) phpMaxRequests(b *Backend) {
 	text, _ := b.variable(phpMaxRequests)
 	at := b.Places.At("env."+phpMaxRequests, "env", "command")
@@ -86,10 +87,10 @@ func (k *checker) phpMaxRequests(b *Backend) {
 	switch {
 	case own == 0:
 	case b.MaxRequests == 0:
-		k.refuse(at, "php-cgi would end by itself after %d requests and lose what waits for it; leave it out, or write a max_requests below it", own)
-	case most >= own:
-		k.refuse(at, "php-cgi would end by itself after %d requests and lose what waits for it, as it is replaced only after up to %d "+
-			"(max_requests with jitter and warmup); leave it out, or write a lower max_requests", own, most)
+		k.refuse(at, "php-cgi would end by itself after %d requests and lose what waits for it; leave it out, or write a max_requests of less than half of it", own)
+	case 2*most > own:
+		k.refuse(at, "php-cgi would end by itself after %d requests and lose what waits for it, as it is replaced after up to %d "+
+			"(max_requests with jitter and warmup) and serves on until then; leave it out, or write at least %d", own, most, 2*most)
 	}
 }
 

@@ -43,7 +43,7 @@ func TestKind_LetsWhatIsWrittenWin(t *testing.T) {
     hold_timeout: off
     backend:
       command: [php-cgi, -b, "127.0.0.1:{port}", -d, x=y]
-      env: {PHP_FCGI_CHILDREN: 4, PHP_FCGI_MAX_REQUESTS: 200}
+      env: {PHP_FCGI_CHILDREN: 4, PHP_FCGI_MAX_REQUESTS: 220}
       max_requests: 100
       stop_signal: quit
 `)

@@ -199,9 +199,9 @@ func (r *reader) patterns(n *node) ([]string, bool) {
 	for _, item := range n.list() {
 		path, ok := r.path(item)
 		if ok {
-			if _, err := filepath.Match(item.text, ""); err != nil {
-				r.refuse(item, "wrong pattern %s; want a path, or one with *, ? and [a-z]", quote(item.text))
-				ok = false
+			_, err := filepath.Match(item.text, "")
+			if ok = err == nil && !strings.Contains(item.text, "**"); !ok {
+				r.refuse(item, "wrong pattern %s; want a file, a folder for all below it, or a pattern with *, ? and [a-z]", quote(item.text))
 			}
 		}
 		complete = complete && ok
