@@ -26,6 +26,9 @@ const (
 func (a acceptor) Accept() (net.Conn, error) {
 	pause := time.Duration(0)
 	for {
+		if a.l.leaving.Load() {
+			a.l.hurry()
+		}
 		socket, err := a.Listener.Accept()
 		switch {
 		case err == nil:
@@ -33,7 +36,8 @@ func (a acceptor) Accept() (net.Conn, error) {
 				return c, nil
 			}
 			return nil, io.EOF
-		case a.l.draining.Load() || errors.Is(err, net.ErrClosed):
+		case a.l.leaving.Load() || errors.Is(err, net.ErrClosed):
+			_ = a.Close() // here and at once: whoever connects before is reset by it
 			return nil, io.EOF
 		}
 		a.l.acceptErrors.Add(1)

@@ -40,6 +40,7 @@ type conn struct {
 	sent    int64 // bytes of the response
 	cut     bool  // the response was cut, and only a reset tells the client
 	unclean bool  // the client may be sending what nobody reads: close with care
+	idle    bool  // the client was silent for too long: a request may be on its way
 
 	// What the sweeper reads. Times are those of Listener.now; a due time of 0 is no deadline.
 	phase    atomic.Uint32 // a phase
@@ -142,6 +143,7 @@ func (c *conn) noHead(begun []byte, err error) error {
 		c.refuse(begun, errHeadTimeout)
 		c.unclean = false // it has had its time
 	}
+	c.idle = errors.Is(err, os.ErrDeadlineExceeded) && len(begun) == 0
 	c.at = atEnd
 	return io.EOF
 }
@@ -169,7 +171,7 @@ func (c *conn) keep(rest []byte) {
 func (c *conn) wait(p []byte, due int64) (int, error) {
 	c.readDue.Store(due)
 	defer c.readDue.Store(0)
-	for {
+	for looked := false; ; {
 		n, err := c.Socket.Read(p)
 		switch {
 		case n > 0:
@@ -180,12 +182,13 @@ func (c *conn) wait(p []byte, due int64) (int, error) {
 			return 0, err
 		}
 		_ = c.SetReadDeadline(time.Time{})
-		if c.l.now() >= due {
+		if now := c.l.now(); now < due && !c.isQuiet(now) {
+			continue
+		}
+		if looked || c.Quiet() {
 			return 0, err
 		}
-		if p := phase(c.phase.Load()); c.l.draining.Load() && (p == waiting || p == closing) {
-			return 0, net.ErrClosed
-		}
+		looked = true // there is something, or the socket cannot be asked
 	}
 }
 
@@ -241,32 +244,6 @@ func (c *conn) mayGoOn(err error, n, due int64) bool {
 	}
 	_ = c.SetWriteDeadline(time.Time{})
 	return c.l.now() < due || n >= int64(c.l.limits.Load().SendTimeout.Seconds()*minRate)+1
-}
-
-// lingerTimeouts are nginx's lingering_timeout and lingering_time.
-const (
-	lingerTimeout = 5 * time.Second
-	lingerTime    = 30 * time.Second
-)
-
-// Close closes the connection. If the client may still be sending, the sending side is closed first and the rest read
-// for a while: a socket that is closed with bytes unread resets the connection, and the client may lose the response
-// (RFC 9112 section 9.6). A body that ends with the connection and was cut is reset, so that it cannot look complete.
-func (c *conn) Close() error {
-	if c.cut {
-		_ = c.SetLinger(0)
-	} else if (c.unclean || len(c.ahead) > 0) && !c.l.draining.Load() && c.CloseWrite() == nil {
-		c.enter(closing)
-		var sink [4 << 10]byte
-		for end := c.l.now() + int64(lingerTime); c.l.now() < end; {
-			if _, err := c.wait(sink[:], c.l.clock.Load()+int64(lingerTimeout)); err != nil {
-				break
-			}
-		}
-	}
-	err := c.Socket.Close()
-	c.l.remove(c)
-	return err
 }
 
 // bodyError is the error of a request body that cannot be read to its end.

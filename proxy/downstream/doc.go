@@ -12,7 +12,8 @@
 //  5. proxy.Exchange.Finish, exactly once, with the error of the sending.
 //
 // sweep.go walks all connections a few times a second: it ends waits that are over, instead of two timers per request,
-// and watches for clients that leave while their request is being served (watch.go).
+// and watches for clients that leave while their request is being served (watch.go). drain.go tells how a listener is given
+// up without harm to a client that only sends requests.
 //
 // # Rules
 //

@@ -1,7 +1,6 @@
 package downstream
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -49,13 +48,17 @@ type Listener struct {
 	buffers    sync.Pool // of *[]byte, bufferSize each
 
 	clock        atomic.Int64 // now, at the last tick of the sweeper
-	draining     atomic.Bool
-	accepted     atomic.Uint64
+	serving      atomic.Bool
+	leaving      atomic.Bool  // nobody is to come any more
+	leaveAt      atomic.Int64 // when to stop accepting at the latest, once leaving
+	draining     atomic.Bool  // nobody is to stay
+	connections  atomic.Uint64
 	requests     atomic.Uint64
 	acceptErrors atomic.Uint64
 
-	stop  chan struct{} // closed by Shutdown
-	empty chan struct{} // closed when, after that, the last connection is gone
+	accepted chan struct{} // closed when Serve accepts nobody any more
+	stop     chan struct{} // closed by Shutdown, after that
+	empty    chan struct{} // closed when, after that, the last connection is gone
 
 	mu       sync.Mutex // guards all below
 	conns    map[*conn]struct{}
@@ -96,6 +99,7 @@ func New(opts Options) (*Listener, error) {
 		name:       opts.Name,
 		start:      time.Now(),
 		watchAfter: watchAfter,
+		accepted:   make(chan struct{}),
 		stop:       make(chan struct{}),
 		empty:      make(chan struct{}),
 		conns:      map[*conn]struct{}{},
@@ -158,55 +162,11 @@ func (o *Limits) setDefaults() {
 func (l *Listener) Serve() error {
 	l.clock.Store(l.now()) // New may be long ago
 	go l.sweep()           // ends when l.empty is closed, which remove does after a Shutdown
+	l.serving.Store(true)
 	err := l.server.Serve(acceptor{l.opts.Listener, l})
+	close(l.accepted)
 	l.drain() // for the case that somebody else closed the socket
 	return err
-}
-
-// Shutdown stops accepting, closes the connections that have no request and waits for the others, whose responses say
-// "Connection: close". When ctx is over it closes those too, and returns its error.
-func (l *Listener) Shutdown(ctx context.Context) error {
-	l.drain()
-	err := l.opts.Listener.Close()
-	if errors.Is(err, net.ErrClosed) {
-		err = nil
-	}
-	l.check()
-	select {
-	case <-l.empty:
-		return err
-	case <-ctx.Done():
-		l.cut()
-		return ctx.Err()
-	}
-}
-
-// drain lets no connection in any more.
-func (l *Listener) drain() {
-	l.draining.Store(true)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.stopped {
-		l.stopped = true
-		close(l.stop)
-	}
-	l.noteEmpty()
-}
-
-func (l *Listener) noteEmpty() {
-	if l.stopped && len(l.conns) == 0 && !l.finished {
-		l.finished = true
-		close(l.empty)
-	}
-}
-
-// cut closes all connections, without a word.
-func (l *Listener) cut() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for c := range l.conns {
-		_ = c.Socket.Close()
-	}
 }
 
 // add makes a conn of a socket; nil after Shutdown.
@@ -220,7 +180,7 @@ func (l *Listener) add(accepted net.Conn) *conn {
 		_ = accepted.Close()
 		return nil
 	}
-	c.id = l.accepted.Add(1)
+	c.id = l.connections.Add(1)
 	l.conns[c] = struct{}{}
 	return c
 }
@@ -234,7 +194,7 @@ func (l *Listener) remove(c *conn) {
 
 // Stats returns the counters.
 func (l *Listener) Stats() Stats {
-	s := Stats{Accepted: l.accepted.Load(), AcceptErrors: l.acceptErrors.Load(), Requests: l.requests.Load()}
+	s := Stats{Accepted: l.connections.Load(), AcceptErrors: l.acceptErrors.Load(), Requests: l.requests.Load()}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s.Active = len(l.conns)

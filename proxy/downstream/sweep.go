@@ -51,7 +51,7 @@ func (l *Listener) check() {
 func (c *conn) check(now int64) {
 	p := phase(c.phase.Load())
 	due := c.readDue.Load()
-	if due != 0 && (now >= due || c.l.draining.Load() && (p == waiting || p == closing)) {
+	if due != 0 && (now >= due || c.isQuiet(now)) {
 		_ = c.SetReadDeadline(past)
 	}
 	if due := c.writeDue.Load(); due != 0 && now >= due {
