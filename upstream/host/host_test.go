@@ -132,4 +132,7 @@ func TestProcess_Text(t *testing.T) {
 	if p := (host.Process{Name: "Nginx.EXE"}); !p.Is("nginx") || p.Is("nginx2") {
 		t.Error("a name is compared without its case and .exe")
 	}
+	if p := (host.Process{Name: "spillway-0.1.0-"}); !p.Is("spillway-0.1.0-linux-amd64") || p.Is("spillway") {
+		t.Error("a long name is compared as far as Linux keeps it")
+	}
 }

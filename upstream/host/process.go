@@ -26,10 +26,14 @@ func (p Process) String() string {
 	return fmt.Sprintf("%s (pid %d)", p.Name, p.PID)
 }
 
-// Is says whether the process runs the program name, written without .exe and in any case.
+// commLen is how much of a name Linux keeps: TASK_COMM_LEN without its end.
+const commLen = 15
+
+// Is says whether the process runs the program name, written without .exe and in any case. Of a long name it is enough when
+// the beginning that Linux keeps is the same.
 func (p Process) Is(name string) bool {
-	own := strings.ToLower(p.Name)
-	return strings.TrimSuffix(own, ".exe") == strings.ToLower(name)
+	own, name := strings.ToLower(p.Name), strings.ToLower(name)
+	return strings.TrimSuffix(own, ".exe") == name || len(own) == commLen && strings.HasPrefix(name, own)
 }
 
 // Processes returns all processes of the machine that can be seen, in the order of their ids.
