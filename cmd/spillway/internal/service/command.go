@@ -15,7 +15,7 @@ import (
 
 // Command is `spillway service` on the command line. It wants a Source to be bound.
 type Command struct {
-	Install   installCommand   `cmd:"" help:"Install the Windows service, or change the one that is there."`
+	Install   installCommand   `cmd:"" help:"Install the Windows service, or change what is named of the one that is there."`
 	Uninstall uninstallCommand `cmd:"" help:"Stop the service and remove it."`
 	Start     startCommand     `cmd:"" help:"Start the service and wait until it serves."`
 	Stop      stopCommand      `cmd:"" help:"Stop the service: running requests may end."`
@@ -28,7 +28,7 @@ type Source struct {
 	Load func(file string) (*configs.Config, error) // reads and checks it
 }
 
-// Options say what to install. What is empty has its default.
+// Options say what to install. What is empty has its default, or is left as it is in a service that is there.
 type Options struct {
 	Name         string   // of the service, see Name; required
 	DisplayName  string   // in lists of services; default: the name
@@ -38,6 +38,10 @@ type Options struct {
 	Password     string   // of the account, where it has one
 	Dependencies []string // names of services to be started before
 	Start        string   // auto, delayed or manual; default: auto
+
+	Keep    bool     // leave a service that is there as it is
+	Private bool     // take the folder of the configuration from all but administrators, Windows and who is granted it
+	Grant   []string // folders that the account may write to; if there is one, it may read that of the configuration too
 
 	// PreShutdown is how long Windows waits for the service when it shuts down itself.
 	PreShutdown time.Duration
@@ -66,8 +70,10 @@ type installCommand struct {
 	named
 	DisplayName string   `placeholder:"TEXT" help:"What lists of services show."`
 	Account     string   `placeholder:"ACCOUNT" help:"Who runs it: LocalSystem, NetworkService, DOMAIN\\user, DOMAIN\\gmsa$; default: NT SERVICE\\spillway, an account of its own."`
-	Start       string   `enum:"auto,delayed,manual" default:"auto" help:"When Windows starts it: ${enum}."`
-	Grant       bool     `help:"Make the folders of logs and temporary files, and let the account write there and read the configuration."`
+	Start       string   `enum:"auto,delayed,manual," default:"" placeholder:"WHEN" help:"When Windows starts it: auto, delayed or manual; default: auto."`
+	Grant       bool     `help:"Make the folders of logs and temporary files, and let the account write there and read the folder of the configuration."`
+	Private     bool     `help:"Let only administrators and Windows, and with --grant the account, use the folder of the configuration."`
+	Keep        bool     `help:"Leave a service that is there as it is."`
 	Depends     []string `placeholder:"SERVICE" help:"Services that are started before, as MSSQLSERVER."`
 }
 
@@ -90,15 +96,17 @@ func (c *installCommand) Run(source Source) error {
 	}
 	o := Options{
 		Name: c.service(), DisplayName: c.DisplayName, Config: config.File, Account: c.Account, Dependencies: c.Depends,
-		Start: c.Start, PreShutdown: patienceFor(config),
-	}
-	if err := Install(&o, os.Stdout); err != nil {
-		return fmt.Errorf("service %s: %w", o.Name, err)
+		Start: c.Start, Keep: c.Keep, Private: c.Private, PreShutdown: patienceFor(config),
 	}
 	if c.Grant {
-		if err := grantAll(config, o.Account); err != nil {
-			return fmt.Errorf("service %s: %w", o.Name, err)
-		}
+		o.Grant = folders(config)
+	}
+	done, err := Install(&o, os.Stdout)
+	if err != nil {
+		return fmt.Errorf("service %s: %w", o.Name, err)
+	}
+	if !done {
+		return nil
 	}
 	return c.advise(config, o.Account, os.Stdout)
 }
@@ -164,16 +172,6 @@ func patienceFor(config *configs.Config) time.Duration {
 	return time.Duration(config.ShutdownTimeout) + stop + margin
 }
 
-// grantAll gives the account what it needs.
-func grantAll(config *configs.Config, account string) error {
-	for _, folder := range folders(config) {
-		if err := grant(account, folder); err != nil {
-			return err
-		}
-	}
-	return allowReading(account, config.File)
-}
-
 // advise prints what the operator has to see to before the service is started.
 func (c *installCommand) advise(config *configs.Config, account string, out io.Writer) error {
 	var advice []string
@@ -194,8 +192,14 @@ func (c *installCommand) advise(config *configs.Config, account string, out io.W
 
 // folders are where a service of this configuration writes.
 func folders(config *configs.Config) []string {
+	paths := []string{config.TempPath, folderOf(config.ErrorLog.Path), folderOf(config.AccessLog.Path)}
+	for _, u := range config.Upstreams {
+		if u.Backend != nil {
+			paths = append(paths, folderOf(u.Backend.Output.Path))
+		}
+	}
 	var all []string
-	for _, path := range []string{config.TempPath, folderOf(config.ErrorLog.Path), folderOf(config.AccessLog.Path)} {
+	for _, path := range paths {
 		if path != "" && !slices.Contains(all, path) {
 			all = append(all, path)
 		}

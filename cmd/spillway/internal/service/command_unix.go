@@ -16,11 +16,8 @@ func available() error { return errSystemd }
 // localSystem is an account that may write everywhere.
 const localSystem = "root"
 
-func grant(string, string) error        { return errSystemd }
-func allowReading(string, string) error { return errSystemd }
-
 // Install installs a service on Windows.
-func Install(*Options, io.Writer) error { return errSystemd }
+func Install(*Options, io.Writer) (done bool, err error) { return false, errSystemd }
 
 // Uninstall removes one on Windows.
 func Uninstall(string, io.Writer) error { return errSystemd }

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,8 @@ const (
 	startAuto    = "auto"
 	startDelayed = "delayed"
 	startManual  = "manual"
+
+	startDisabled = "disabled" // somebody has done that by other means
 )
 
 // localSystem is the account that may do everything.
@@ -34,39 +37,66 @@ var recovery = []mgr.RecoveryAction{
 
 const recoveryReset = 24 * time.Hour
 
-// Install installs the service, or changes the one of this name: a service that runs goes on as it was until it is started
-// anew. The defaults are filled into o.
-func Install(o *Options, out io.Writer) error {
-	config, err := o.manager()
+// Install installs the service, or changes the one of this name: what is empty in o stays as it is, and a service that runs
+// goes on as it was until it is started anew. With o.Keep one that is there is left alone. o is completed on the way. It
+// reports whether anything was done; after an error there is no service that was not there before.
+func Install(o *Options, out io.Writer) (done bool, err error) {
+	manager, err := mgr.Connect()
+	if err != nil {
+		return false, explain(err)
+	}
+	defer func() { _ = manager.Disconnect() }() // a handle of ours that is open: it has no reason to fail
+	s, err := manager.OpenService(o.Name)
+	if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {
+		return true, o.create(manager, out)
+	} else if err != nil {
+		return false, explain(err)
+	}
+	defer closeService(s)
+	if o.Keep {
+		return false, say(out, "service %s is there and stays as it is", o.Name)
+	}
+	return true, o.change(s, out)
+}
+
+func (o *Options) create(manager *mgr.Mgr, out io.Writer) error {
+	config, err := o.manager(settings{})
 	if err != nil {
 		return err
 	}
-	manager, err := mgr.Connect()
-	if err != nil {
-		return explain(err)
-	}
-	defer func() { _ = manager.Disconnect() }() // a handle of ours that is open: it has no reason to fail
-	done := "changed"
-	s, err := manager.OpenService(o.Name)
-	if errors.Is(err, windows.ERROR_SERVICE_DOES_NOT_EXIST) {
-		done = "installed"
-		s, err = manager.CreateService(o.Name, "spillway", mgr.Config{}) // configure does the rest
-	}
+	s, err := manager.CreateService(o.Name, "spillway", mgr.Config{}) // configure does the rest
 	if err != nil {
 		return explain(err)
 	}
 	defer closeService(s)
 	if err := o.configure(s, config, out); err != nil {
-		if done == "installed" {
-			_ = s.Delete() // the first error is the one to tell
-		}
+		_ = s.Delete() // the first error is the one to tell
 		return explain(err)
 	}
-	return say(out, "service %s %s; account: %s, start: %s, command: %s", o.Name, done, o.Account, o.Start, config.BinaryPathName)
+	return o.told(out, "installed", config)
 }
 
-// manager checks the options and returns them as the service manager wants them.
-func (o *Options) manager() (mgr.Config, error) {
+func (o *Options) change(s *mgr.Service, out io.Writer) error {
+	set, err := settingsOf(s)
+	if err != nil {
+		return explain(err)
+	}
+	config, err := o.manager(set)
+	if err != nil {
+		return err
+	}
+	if err := o.configure(s, config, out); err != nil {
+		return explain(err)
+	}
+	return o.told(out, "changed", config)
+}
+
+func (o *Options) told(out io.Writer, what string, config mgr.Config) error {
+	return say(out, "service %s %s; account: %s, start: %s, command: %s", o.Name, what, o.Account, o.Start, config.BinaryPathName)
+}
+
+// manager checks the options, completes them from what is set already, and returns them as the service manager wants them.
+func (o *Options) manager(set settings) (mgr.Config, error) {
 	exe, err := os.Executable()
 	if err != nil {
 		return mgr.Config{}, err
@@ -77,8 +107,10 @@ func (o *Options) manager() (mgr.Config, error) {
 	if err := checkPath(o.Config); err != nil {
 		return mgr.Config{}, err
 	}
+	sameAccount := o.Account == "" && set.account != "" // it is not set again: its password is not known here
+	o.DisplayName, o.Start, o.Account = cmp.Or(o.DisplayName, set.display), cmp.Or(o.Start, set.start), cmp.Or(o.Account, set.account)
 	o.fill()
-	if o.Password == "" && hasPassword(o.Account) {
+	if o.Password == "" && !sameAccount && hasPassword(o.Account) {
 		if o.Password, err = askPassword(o.Account); err != nil {
 			return mgr.Config{}, err
 		}
@@ -91,7 +123,12 @@ func (o *Options) manager() (mgr.Config, error) {
 		ServiceStartName: o.Account, Password: o.Password, Dependencies: o.Dependencies,
 		SidType: windows.SERVICE_SID_TYPE_UNRESTRICTED, // files can be granted to NT SERVICE\NAME, whatever the account
 	}
+	if sameAccount {
+		config.ServiceStartName = ""
+	}
 	switch o.Start {
+	case startDisabled:
+		config.StartType = mgr.StartDisabled
 	case startManual:
 		config.StartType = mgr.StartManual
 	case startDelayed:
@@ -192,7 +229,28 @@ func (o *Options) configure(s *mgr.Service, config mgr.Config, out io.Writer) er
 			return fmt.Errorf("%s: %w", setting.name, err)
 		}
 	}
+	if err := o.grant(); err != nil {
+		return err
+	}
 	return registerSource(o.Name)
+}
+
+// grant sets the permissions of folders. The account of its own exists since the service does.
+func (o *Options) grant() error {
+	if o.Private {
+		if err := closeFolder(filepath.Dir(o.Config)); err != nil {
+			return err
+		}
+	}
+	for _, folder := range o.Grant {
+		if err := grant(o.Account, folder); err != nil {
+			return err
+		}
+	}
+	if len(o.Grant) == 0 {
+		return nil
+	}
+	return grantReading(o.Account, filepath.Dir(o.Config)) // the service works there; certificates and the like are beside it
 }
 
 // set changes one optional setting of a service; info is the structure that belongs to the level.

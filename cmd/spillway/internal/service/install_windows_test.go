@@ -13,7 +13,7 @@ import (
 
 func TestOptions_TheCommandIsQuoted(t *testing.T) {
 	o := Options{Name: "spillway", Config: `C:\my site\spillway.yaml`}
-	config, err := o.manager()
+	config, err := o.manager(settings{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,7 +28,7 @@ func TestOptions_TheCommandIsQuoted(t *testing.T) {
 
 func TestOptions_RefusesWhatAServiceCannotUse(t *testing.T) {
 	for _, path := range []string{`spillway.yaml`, `\spillway.yaml`, `C:\%TEMP%\spillway.yaml`} {
-		if _, err := (&Options{Name: "spillway", Config: path}).manager(); err == nil {
+		if _, err := (&Options{Name: "spillway", Config: path}).manager(settings{}); err == nil {
 			t.Errorf("%s: got no error", path)
 		}
 	}
@@ -39,7 +39,7 @@ func TestOptions_Accounts(t *testing.T) {
 		t.Helper()
 		t.Setenv(passwordVariable, "secret")
 		o := Options{Name: "spillway", Config: `C:\spillway.yaml`, Account: account}
-		config, err := o.manager()
+		config, err := o.manager(settings{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +57,7 @@ func TestOptions_Accounts(t *testing.T) {
 
 func TestInstall_AsksForAPasswordOnlyAtAConsole(t *testing.T) {
 	t.Setenv(passwordVariable, "")
-	_, err := (&Options{Name: "spillway", Config: `C:\spillway.yaml`, Account: `SHOP\web`}).manager()
+	_, err := (&Options{Name: "spillway", Config: `C:\spillway.yaml`, Account: `SHOP\web`}).manager(settings{})
 	if err == nil || !strings.Contains(err.Error(), passwordVariable) {
 		t.Errorf("got %v, want the name of the variable", err)
 	}
@@ -79,6 +79,9 @@ func TestRecovery_RestartsAndWaitsLonger(t *testing.T) {
 
 func TestGrant_MakesTheFolderAndKeepsWhatIsAllowed(t *testing.T) {
 	dir := t.TempDir()
+	if err := closeFolder(dir); err != nil {
+		t.Fatal(err)
+	}
 	folder := filepath.Join(dir, "site", "logs")
 	if err := grant("Everyone", folder); err != nil {
 		t.Fatal(err)
@@ -87,13 +90,37 @@ func TestGrant_MakesTheFolderAndKeepsWhatIsAllowed(t *testing.T) {
 	if err := os.WriteFile(file, []byte("x"), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if err := allowReading("Everyone", file); err != nil {
+	if err := grantReading("Everyone", dir); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.ReadFile(file); err != nil {
 		t.Error(err)
 	}
-	if err := grant(`NT SERVICE\nobody-has-this`, folder); err == nil {
+	if err := grant(`nobody-has-this`, folder); err == nil {
 		t.Error("got no error for an account that is not there")
+	}
+}
+
+// Microsoft's own example: sc showsid TrustedInstaller.
+func TestSidOf_AServicesOwnAccount(t *testing.T) {
+	sid, err := sidOf(`NT SERVICE\TrustedInstaller`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "S-1-5-80-956008885-3418522649-1831038044-1853292631-2271478464"; sid.String() != want {
+		t.Errorf("got %s, want %s", sid, want)
+	}
+}
+
+func TestOptions_WhatIsEmptyStaysAsItIs(t *testing.T) {
+	t.Setenv(passwordVariable, "")
+	set := settings{account: `SHOP\web`, start: startDelayed, display: "Shop"}
+	o := Options{Name: "spillway", Config: `C:\spillway.yaml`, DisplayName: "The shop"}
+	config, err := o.manager(set)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.ServiceStartName != "" || !config.DelayedAutoStart || config.DisplayName != "The shop" || o.Account != set.account {
+		t.Errorf("got account %q, delayed %v, name %s", config.ServiceStartName, config.DelayedAutoStart, config.DisplayName)
 	}
 }

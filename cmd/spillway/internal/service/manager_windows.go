@@ -161,42 +161,48 @@ func Status(name string, out io.Writer) error {
 	if err != nil {
 		return explain(err)
 	}
-	about, err := describe(s)
+	set, err := settingsOf(s)
 	if err != nil {
 		return explain(err)
 	}
+	about := fmt.Sprintf("account: %s, start: %s, command: %s", set.account, set.start, set.command)
 	if status.State != svc.Running {
 		return fmt.Errorf("%s; %s", stateText(status), about)
 	}
 	return say(out, "service %s: %s; %s", name, stateText(status), about)
 }
 
-// describe says who runs the service, when it is started, and what it runs.
-func describe(s *mgr.Service) (string, error) {
+// settings are those of an installed service that an operator knows.
+type settings struct{ account, start, command, display string }
+
+// settingsOf reads them. mgr's Config wants settings that not every Windows has.
+func settingsOf(s *mgr.Service) (settings, error) {
 	const most = 8 << 10 // the most that QueryServiceConfig returns
 	buffer := make([]byte, most)
 	config := (*windows.QUERY_SERVICE_CONFIG)(unsafe.Pointer(&buffer[0]))
 	needed := uint32(0)
 	if err := windows.QueryServiceConfig(s.Handle, config, most, &needed); err != nil {
-		return "", err
+		return settings{}, err
 	}
-	var start string
+	set := settings{
+		account: windows.UTF16PtrToString(config.ServiceStartName), command: windows.UTF16PtrToString(config.BinaryPathName),
+		display: windows.UTF16PtrToString(config.DisplayName),
+	}
 	switch config.StartType {
 	case mgr.StartAutomatic:
-		start = startAuto
+		set.start = startAuto
 		delayed := windows.SERVICE_DELAYED_AUTO_START_INFO{}
 		err := windows.QueryServiceConfig2(s.Handle, windows.SERVICE_CONFIG_DELAYED_AUTO_START_INFO, (*byte)(unsafe.Pointer(&delayed)),
 			uint32(unsafe.Sizeof(delayed)), &needed)
 		if err == nil && delayed.IsDelayedAutoStartUp != 0 {
-			start = startDelayed
+			set.start = startDelayed
 		}
 	case mgr.StartDisabled:
-		start = "disabled"
+		set.start = startDisabled
 	default:
-		start = startManual
+		set.start = startManual
 	}
-	account := windows.UTF16PtrToString(config.ServiceStartName)
-	return fmt.Sprintf("account: %s, start: %s, command: %s", account, start, windows.UTF16PtrToString(config.BinaryPathName)), nil
+	return set, nil
 }
 
 // stateText is what an operator reads about a state.
