@@ -73,6 +73,9 @@ func play(role string) int {
 		}()
 	case "master":
 		spawn("worker", nil)
+	case "flood":
+		go flood(os.Stdout, strings.Repeat("x", 64<<10))
+		go flood(os.Stderr, strings.Repeat("a short line\n", 100))
 	case "parent":
 		spawn("grandchild", nil)
 	case "escape":
@@ -110,6 +113,14 @@ func spawn(role string, attr *syscall.SysProcAttr) int {
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	must(cmd.Start())
 	return cmd.Process.Pid
+}
+
+// flood writes without end.
+func flood(to *os.File, block string) {
+	for {
+		_, err := to.WriteString(block)
+		must(err)
+	}
 }
 
 // supervise is spillway in the tests that kill it: a backend whose processes have started others.
