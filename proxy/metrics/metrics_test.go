@@ -260,3 +260,25 @@ func scrape(t *testing.T, m *metrics.Metrics) map[string]float64 {
 	}
 	return series
 }
+
+func TestMetrics_ForgetEndsSeries(t *testing.T) {
+	m := metrics.New(metrics.Options{})
+	m.Observe(relayed())
+	m.Forget("app", "127.0.0.1:9001")
+	f := func(series string, want bool) {
+		t.Helper()
+		if _, found := scrape(t, m)[series]; found != want {
+			t.Errorf("%s: got %v, want %v", series, found, want)
+		}
+	}
+	f(`spillway_attempts_total{code="502",peer="127.0.0.1:9001",upstream="app"}`, false)
+	f(`spillway_attempts_total{code="200",peer="127.0.0.1:9002",upstream="app"}`, true)
+	m.Forget("app")
+	m.Forget("unknown")
+	m.Forget("")
+	f(`spillway_requests_total{code="200",upstream="app"}`, false)
+	m.Observe(&proxy.Exchange{Response: response(404)})
+	f(`spillway_requests_total{code="404",upstream=""}`, true)
+	m.Observe(relayed())
+	f(`spillway_requests_total{code="200",upstream="app"}`, true)
+}

@@ -26,6 +26,9 @@ type Command struct {
 	Template  string   // of the configuration, a name in Templates that ends in .tmpl
 	Protocol  string   // for the template
 	Peers     []string // for the template
+
+	// Text writes the configuration instead of a template; then Template is the name of its file.
+	Text func(addr string) string
 }
 
 // setting is what the templates are given.
@@ -49,7 +52,7 @@ type Program struct {
 
 // Start runs a program and returns when it accepts connections.
 func Start(ctx context.Context, c Command) (*Program, error) {
-	addr, err := freeAddr(ctx)
+	addr, err := FreeAddr(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +77,7 @@ func (p *Program) start(ctx context.Context, c Command) error {
 	if err := os.Chmod(p.Folder, 0o755); err != nil {
 		return err
 	}
-	config, err := writeConfig(c.Templates, c.Template, setting{Addr: p.Addr, Folder: p.Folder, Protocol: c.Protocol, Peers: c.Peers})
+	config, err := p.writeConfig(c)
 	if err != nil {
 		return err
 	}
@@ -97,6 +100,9 @@ func (p *Program) start(ctx context.Context, c Command) error {
 // PID is that of the first process.
 func (p *Program) PID() int { return p.cmd.Process.Pid }
 
+// Ended is closed when the program has ended, by itself or because it was asked to.
+func (p *Program) Ended() <-chan struct{} { return p.done }
+
 // Stop ends the program and removes its folder.
 func (p *Program) Stop() {
 	// On an error it has ended already.
@@ -110,8 +116,8 @@ func (p *Program) Stop() {
 	_ = os.RemoveAll(p.Folder)
 }
 
-// freeAddr finds a port.
-func freeAddr(ctx context.Context) (string, error) {
+// FreeAddr finds a port on 127.0.0.1.
+func FreeAddr(ctx context.Context) (string, error) {
 	var config net.ListenConfig
 	ln, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -120,8 +126,17 @@ func freeAddr(ctx context.Context) (string, error) {
 	return ln.Addr().String(), ln.Close()
 }
 
-// writeConfig fills a template in and returns the name of the file.
-func writeConfig(templates fs.FS, name string, s setting) (string, error) {
+// writeConfig writes the configuration and returns the name of the file.
+func (p *Program) writeConfig(c Command) (string, error) {
+	if c.Text == nil {
+		return fillIn(c.Templates, c.Template, setting{Addr: p.Addr, Folder: p.Folder, Protocol: c.Protocol, Peers: c.Peers})
+	}
+	file := filepath.Join(p.Folder, c.Template)
+	return file, os.WriteFile(file, []byte(c.Text(p.Addr)), 0o600)
+}
+
+// fillIn fills a template in and returns the name of the file.
+func fillIn(templates fs.FS, name string, s setting) (string, error) {
 	t, err := template.ParseFS(templates, name)
 	if err != nil {
 		return "", err
