@@ -53,8 +53,8 @@ func (o *output) read(pipe io.Reader, stream string) {
 	}
 	readLines(pipe, func(line string) {
 		o.tail.add(line)
-		if o.limit.allow() {
-			o.log.Log(context.Background(), levelNotice, "process output", "stream", stream, "line", line)
+		if o.log.Enabled(context.Background(), levelNotice) && o.limit.allow() {
+			notice(o.log, "process output", "stream", stream, "line", line)
 		}
 	})
 }
@@ -182,6 +182,6 @@ func (l *limiter) flush() {
 	}
 	l.mu.Unlock()
 	if n > 0 {
-		l.log.Warn("process output left out", "lines", n)
+		notice(l.log, "process output left out", "lines", n)
 	}
 }
