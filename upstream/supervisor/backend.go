@@ -4,115 +4,64 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"maps"
 	"sync"
-	"time"
+	"sync/atomic"
 )
 
-// ErrStopped is returned by WaitReady when the backend is stopped.
+// ErrStopped is returned by what waits for processes when the backend is stopped.
 var ErrStopped = errors.New("backend is stopped")
 
 // Backend is a program of which a number of processes run.
 type Backend struct {
-	opts      Options    // read only after New
-	processes []*process // read only after New; their state is guarded by mu
+	name    string         // read only after New
+	inbox   inbox          // what the loop is to do
+	over    chan struct{}  // closed when the loop has ended
+	helpers sync.WaitGroup // goroutines that wait for something and tell the loop
 
 	launcher *launcher       // from Start to the end of Stop
 	stop     context.Context // ends when the processes are to stop
 	stopAll  context.CancelFunc
 	hurry    context.Context // ends when they are to be killed
 	killAll  context.CancelFunc
-	running  sync.WaitGroup // one for each supervising goroutine
+	rolling  chan struct{} // holds one token while a Restart or an Update goes on
 
-	mu      sync.Mutex // guards all below
+	// Of the loop alone, and of Start before it.
+	opts      *Options       // in force; changed with mu held; what it points to never changes
+	places    []*place       // in the order of the ports; changed with mu held
+	processes []*process     // in the order of their numbers
+	queue     []*replacement // wait for their turn
+	replacing *replacement   // the one that goes on; nil: none
+	measuring bool           // memory is polled
+	scaling   bool           // the number of processes is looked at every second
+	updating  bool           // an Update goes on: how many processes there are is up to it
+	stopping  bool           // Stop was called
+
+	demanded atomic.Bool // Demand is in the inbox
+
+	mu      sync.Mutex // guards all below, and the state of places
 	started bool
-	changed chan struct{} // closed and replaced when a process's event was delivered
+	changed chan struct{} // closed and replaced when an event was delivered
 	left    error         // what survived its kill
+	totals  Totals
 }
 
 // New checks the options and returns a backend of which nothing runs yet.
 func New(opts Options) (*Backend, error) {
-	opts.setDefaults()
-	if err := errors.Join(opts.check(), opts.resolveDirectory()); err != nil {
-		return nil, fmt.Errorf("backend %s: %w", opts.Name, err)
+	if err := opts.finish(); err != nil {
+		return nil, err
 	}
-	opts.Command, opts.Ports = slices.Clone(opts.Command), slices.Clone(opts.Ports)
-	b := &Backend{opts: opts, changed: make(chan struct{})}
+	b := &Backend{
+		name: opts.Name, opts: &opts, changed: make(chan struct{}), over: make(chan struct{}), rolling: make(chan struct{}, 1),
+		totals: Totals{Exits: make(map[Reason]int)},
+	}
+	b.inbox.wake = make(chan struct{}, 1)
 	b.stop, b.stopAll = context.WithCancel(context.Background())
 	b.hurry, b.killAll = context.WithCancel(context.Background())
-	for i := range opts.Processes {
-		number, port := i+1, opts.Ports[i]
-		b.processes = append(b.processes, &process{
-			backend: b, number: number, port: port,
-			log:     opts.Log.With("backend", opts.Name, "process", number, "port", port),
-			backoff: backoff{min: opts.BackoffMin, max: opts.BackoffMax},
-			state:   ProcessState{Number: number, Port: port, Since: time.Now()},
-		})
+	for _, port := range opts.Ports {
+		b.places = append(b.places, newPlace(port))
 	}
 	return b, nil
-}
-
-// Start launches all processes and returns; they are not ready yet. When a port is taken, the program is not found or a
-// launch fails, nothing stays started and the backend is of no more use. The context bounds the start only, not the
-// processes: Stop ends them.
-func (b *Backend) Start(ctx context.Context) error {
-	b.mu.Lock()
-	spent := b.started || b.stop.Err() != nil
-	b.started = true
-	b.mu.Unlock()
-	if spent {
-		return fmt.Errorf("backend %s: was started or stopped before", b.opts.Name)
-	}
-	if err := b.check(); err != nil {
-		return fmt.Errorf("backend %s: %w", b.opts.Name, err)
-	}
-	sealDescriptors()
-	b.launcher = newLauncher()
-	runs, err := b.launch(ctx)
-	if err != nil {
-		b.closeLauncher()
-		return fmt.Errorf("backend %s: %w", b.opts.Name, err)
-	}
-	for i, p := range b.processes {
-		b.running.Go(func() { p.supervise(runs[i]) }) // ended by Stop
-	}
-	return nil
-}
-
-// check finds out what would make a launch fail before anything is launched.
-func (b *Backend) check() error {
-	for _, p := range b.processes {
-		if err := checkPort(p.port); err != nil {
-			return err
-		}
-		if _, err := b.opts.command(p.number, p.port); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// launch starts a run of each process, or leaves none.
-func (b *Backend) launch(ctx context.Context) ([]*run, error) {
-	runs := make([]*run, 0, len(b.processes))
-	for _, p := range b.processes {
-		r, err := p.launch()
-		if err == nil {
-			runs = append(runs, r)
-			err = ctx.Err()
-		}
-		if err == nil {
-			continue
-		}
-		now, cancel := context.WithCancel(ctx)
-		cancel() // no grace
-		for _, r := range runs {
-			_, endErr := r.end(now)
-			err = errors.Join(err, endErr)
-		}
-		return nil, fmt.Errorf("process %d: %w", p.number, err)
-	}
-	return runs, nil
 }
 
 // WaitReady waits until at least n processes are ready at the same time and OnEvent has heard of it. It returns ErrStopped when the backend is
@@ -120,9 +69,9 @@ func (b *Backend) launch(ctx context.Context) ([]*run, error) {
 func (b *Backend) WaitReady(ctx context.Context, n int) error {
 	for {
 		b.mu.Lock()
-		changed, ready := b.changed, 0
-		for _, p := range b.processes {
-			if p.told == Ready {
+		changed, ready, most := b.changed, 0, b.opts.Processes.Max
+		for _, pl := range b.places {
+			if pl.told == Ready {
 				ready++
 			}
 		}
@@ -135,36 +84,78 @@ func (b *Backend) WaitReady(ctx context.Context, n int) error {
 		case <-b.stop.Done():
 			return ErrStopped
 		case <-ctx.Done():
-			return fmt.Errorf("backend %s: %d of %d processes ready: %w", b.opts.Name, ready, len(b.processes), ctx.Err())
+			return fmt.Errorf("backend %s: %d of %d processes ready: %w", b.name, ready, most, ctx.Err())
 		}
 	}
 }
 
-// Snapshot returns what is known of each process, in the order of their numbers.
+// Snapshot returns what is known of each port, in the order of Options.Ports. While an Update changes the ports, the ones that go
+// come first.
 func (b *Backend) Snapshot() []ProcessState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	states := make([]ProcessState, len(b.processes))
-	for i, p := range b.processes {
-		states[i] = p.state
+	states := make([]ProcessState, len(b.places))
+	for i, pl := range b.places {
+		states[i] = pl.state
 	}
 	return states
 }
 
+// Totals returns what has been counted since New.
+func (b *Backend) Totals() Totals {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	totals := b.totals
+	totals.Exits = maps.Clone(totals.Exits)
+	return totals
+}
+
 // Stop asks all processes to end, kills with their trees those that have not after StopTimeout, or when ctx ends, and
-// returns when all are gone. With an error some have survived their kill, which takes a hang in the kernel.
+// returns when all are gone. Before, each is given DrainTimeout for its requests, see Options.Drain. A Restart or an Update that
+// goes on ends at once. With an error some processes have survived their kill, which takes a hang in the kernel.
 func (b *Backend) Stop(ctx context.Context) error {
 	b.stopAll()
 	defer context.AfterFunc(ctx, b.killAll)()
-	b.running.Wait()
+	b.mu.Lock()
+	started := b.started
+	b.mu.Unlock()
+	if started {
+		b.do(b.shutDown)
+		<-b.over
+	}
+	b.helpers.Wait()
 	b.killAll() // nothing waits for it any more
 	b.closeLauncher()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.left != nil {
-		return fmt.Errorf("backend %s: %w", b.opts.Name, b.left)
+		return fmt.Errorf("backend %s: %w", b.name, b.left)
 	}
 	return nil
+}
+
+// shutDown ends all that runs, and what waits.
+func (b *Backend) shutDown() {
+	if b.stopping {
+		return
+	}
+	b.stopping = true
+	if b.replacing != nil {
+		b.queue = append(b.queue, b.replacing)
+	}
+	for _, rep := range b.queue {
+		rep.answer(ErrStopped)
+	}
+	b.queue, b.replacing = nil, nil
+	for _, pl := range b.places {
+		switch {
+		case pl.run != nil:
+			b.leave(pl.run, ReasonStop)
+		case pl.process != nil:
+			stopTimer(pl.process.timer)
+			b.become(pl, Event{State: Stopped})
+		}
+	}
 }
 
 func (b *Backend) closeLauncher() {

@@ -52,7 +52,7 @@ func TestBackend_FindsTheProgramInItsDirectory(t *testing.T) {
 }
 
 func TestNew_RefusesWhatCannotWork(t *testing.T) {
-	good := supervisor.Options{Name: "app", Command: []string{"x"}, Processes: 1, Ports: []int{9001}}
+	good := supervisor.Options{Name: "app", Command: []string{"x"}, Processes: supervisor.Count{Min: 1, Max: 1}, Ports: []int{9001}}
 	f := func(want string, change func(*supervisor.Options)) {
 		t.Helper()
 		opts := good
@@ -62,8 +62,8 @@ func TestNew_RefusesWhatCannotWork(t *testing.T) {
 		}
 	}
 	f("command", func(o *supervisor.Options) { o.Command = nil })
-	f("processes", func(o *supervisor.Options) { o.Processes = 0 })
-	f("1 ports for 2", func(o *supervisor.Options) { o.Processes = 2 })
+	f("processes", func(o *supervisor.Options) { o.Processes.Max = 0 })
+	f("1 ports for 2", func(o *supervisor.Options) { o.Processes.Max = 2 })
 	f("port 9001", func(o *supervisor.Options) { o.Ports = []int{9001, 9001} })
 	f("port 70000", func(o *supervisor.Options) { o.Ports = []int{70000} })
 	f("env name", func(o *supervisor.Options) { o.Env = map[string]string{"A=B": "c"} })

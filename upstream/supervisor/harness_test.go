@@ -42,7 +42,7 @@ func newHarness(t *testing.T, role string, processes int, change func(*superviso
 	}
 	h := &harness{witness: newWitness(t), events: make(chan supervisor.Event, 1000), log: new(syncBuffer)}
 	h.opts = supervisor.Options{
-		Name: "app", Command: []string{executable(t)}, Processes: processes, Ports: ports,
+		Name: "app", Command: []string{executable(t)}, Processes: supervisor.Count{Min: processes, Max: processes}, Ports: ports,
 		Env: map[string]string{
 			roleVar: role, witnessVar: h.witness.ln.Addr().String(), portVar: "{port}", numberVar: "{process}",
 			"GORACE": "atexit_sleep_ms=0", // else each exit under the race detector takes a second

@@ -1,16 +1,19 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
 
-// Options describe a backend; New checks them.
+// Options describe a backend; New and Update check them.
 type Options struct {
 	Name string // the backend's name: log key backend
 
@@ -24,24 +27,70 @@ type Options struct {
 	// handed on unless it is named here: CGI programs mistake it for a request's Proxy field (httpoxy, CVE-2016-5385).
 	Env map[string]string
 
-	Processes int   // how many run, at least 1
-	Ports     []int // process i listens on Ports[i-1]; at least Processes of them, all different
+	Processes Count
+	// Ports are where processes listen on 127.0.0.1: at least Processes.Max, all different. The rest are spares: a process is
+	// replaced without a gap when there is one.
+	Ports []int
 
-	Ready       Readiness
+	Ready     Readiness
+	RapidFail RapidFail
+	MaxAge    time.Duration // a process is replaced when it is that old, by a tenth more or less; 0: never
+	MaxMemory int64         // bytes, resident, of a process with all that it has started, above which it is replaced; 0: no limit
+
+	// DrainTimeout is how long a process may take to end its requests before it is stopped; 0 is 30 s.
+	DrainTimeout time.Duration
+	// StopSignal asks a process to end: term int quit kill hup usr1 usr2 winch; empty is term. kill does not ask. Windows has
+	// CTRL_BREAK for all others.
+	StopSignal  string
 	StopTimeout time.Duration // from the polite signal to the kill of the tree; 0 is 10 s
 	BackoffMin  time.Duration // wait before the first restart, doubled with each further one; 0 is 100 ms
 	BackoffMax  time.Duration // longest wait, and how long a process must have been ready to start at BackoffMin again; 0 is 30 s
+
+	// Output is asked at each launch where the raw output of the run goes, beside the log; it is closed when the run is gone. Nil, or a
+	// nil writer: nowhere. A Write that blocks makes the process stand still.
+	Output func(process, port int) io.WriteCloser
+
+	// Drain blocks until no request is in flight at the port, or ctx ends; it is asked before a process that is ready is stopped.
+	// Nil: there is nothing to wait for. Busy says how many requests are in flight at a port; nil: none.
+	Drain func(ctx context.Context, port int)
+	Busy  func(port int) int64
 
 	Guard   *Guard       // kills orphaned trees on Unix; nil leaves only what the kernel does; see Guard
 	OnEvent func(Event)  // nil: nobody listens
 	Log     *slog.Logger // nil discards
 }
 
+// Count is how many processes run. With Min equal to Max their number is fixed, and the rest has no meaning.
+type Count struct {
+	Min int // that always run, from the start on; 0: the first is started by Demand
+	Max int // at least 1
+
+	// Of the processes that are ready at least SpareMin and at most SpareMax are to be without a request. Below SpareMin one more
+	// is started; above SpareMax one is stopped that had no request for Idle; 0 is 10 s.
+	SpareMin, SpareMax int
+	Idle               time.Duration
+}
+
+// dynamic says whether the number of processes changes.
+func (c Count) dynamic() bool { return c.Min < c.Max }
+
 // Readiness says when a process counts as ready: when its port accepts a connection or, with a Path, when an HTTP request for it
-// is answered with a status 2xx. Once ready, a process is not probed again.
+// is answered with a status 2xx. Once ready, a process is not probed again. Path and Warmup need a process that speaks HTTP:
+// for FastCGI, SCGI and uwsgi both stay empty.
 type Readiness struct {
 	Path    string        // begins with a slash; empty is no HTTP probe
-	Timeout time.Duration // a process that is not ready by then is killed and restarted; 0 is 30 s
+	Timeout time.Duration // a process that is not ready by then, warm-up included, is killed and restarted; 0 is 30 s
+	// Warmup are paths that are asked for once each, in this order, before the process gets requests. An answer with a status 5xx, or
+	// none, means that the process is not ready; any other status is fine.
+	Warmup []string
+}
+
+// RapidFail says when a process is given up: when it has ended by itself, has not got ready or could not be started that often
+// within that time. An exit with code 0 of a process that was ready does not count, nor does a port that somebody else has. The
+// zero value never gives up.
+type RapidFail struct {
+	Times  int
+	Within time.Duration
 }
 
 func (o *Options) setDefaults() {
@@ -50,28 +99,77 @@ func (o *Options) setDefaults() {
 			*d = to
 		}
 	}
+	setDefault(&o.Processes.Idle, 10*time.Second)
 	setDefault(&o.Ready.Timeout, 30*time.Second)
+	setDefault(&o.DrainTimeout, 30*time.Second)
 	setDefault(&o.StopTimeout, 10*time.Second)
 	setDefault(&o.BackoffMin, 100*time.Millisecond)
 	setDefault(&o.BackoffMax, max(30*time.Second, o.BackoffMin))
+	if o.StopSignal == "" {
+		o.StopSignal = "term"
+	}
 	if o.OnEvent == nil {
 		o.OnEvent = func(Event) {}
+	}
+	if o.Output == nil {
+		o.Output = func(int, int) io.WriteCloser { return nil }
+	}
+	if o.Busy == nil {
+		o.Busy = func(int) int64 { return 0 }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	o.Env = maps.Clone(o.Env)
+	o.Command, o.Ports, o.Env = slices.Clone(o.Command), slices.Clone(o.Ports), maps.Clone(o.Env)
+	o.Ready.Warmup = slices.Clone(o.Ready.Warmup)
+}
+
+// finish sets the defaults, makes the working folder absolute and checks the rest. The options share nothing with the caller
+// then and are not changed any more.
+func (o *Options) finish() error {
+	o.setDefaults()
+	if err := errors.Join(o.check(), o.resolveDirectory()); err != nil {
+		return fmt.Errorf("backend %s: %w", o.Name, err)
+	}
+	return nil
 }
 
 func (o *Options) check() error {
 	if len(o.Command) == 0 || o.Command[0] == "" {
 		return errors.New("command is empty")
 	}
-	if o.Processes < 1 {
-		return fmt.Errorf("processes is %d, want at least 1", o.Processes)
+	for name := range o.Env {
+		if name == "" || strings.ContainsAny(name, "=\x00") {
+			return fmt.Errorf("env name %q is not valid", name)
+		}
 	}
-	if len(o.Ports) < o.Processes {
-		return fmt.Errorf("%d ports for %d processes", len(o.Ports), o.Processes)
+	for _, path := range append([]string{o.Ready.Path}, o.Ready.Warmup...) {
+		if path != "" && path[0] != '/' {
+			return fmt.Errorf("ready path %q does not begin with a slash", path)
+		}
+	}
+	if o.Ready.Timeout < 0 || o.DrainTimeout < 0 || o.StopTimeout < 0 || o.BackoffMin < 0 || o.BackoffMax < o.BackoffMin {
+		return errors.New("a timeout is negative, or backoff max is below backoff min")
+	}
+	if o.MaxAge < 0 || o.MaxMemory < 0 || o.RapidFail.Times < 0 || o.RapidFail.Times > 0 && o.RapidFail.Within <= 0 {
+		return errors.New("a limit is negative, or rapid fail has no length of time")
+	}
+	if !knownSignal(o.StopSignal) {
+		return fmt.Errorf("stop signal %q is not known", o.StopSignal)
+	}
+	return o.checkCount()
+}
+
+func (o *Options) checkCount() error {
+	c := o.Processes
+	if c.Max < 1 || c.Min < 0 || c.Min > c.Max {
+		return fmt.Errorf("processes is %d to %d, want at least 1 at most", c.Min, c.Max)
+	}
+	if c.SpareMin < 0 || c.SpareMax < c.SpareMin || c.Idle < 0 {
+		return fmt.Errorf("spare processes is %d to %d, idle %v", c.SpareMin, c.SpareMax, c.Idle)
+	}
+	if len(o.Ports) < c.Max {
+		return fmt.Errorf("%d ports for %d processes", len(o.Ports), c.Max)
 	}
 	seen := make(map[int]bool, len(o.Ports))
 	for _, port := range o.Ports {
@@ -80,18 +178,12 @@ func (o *Options) check() error {
 		}
 		seen[port] = true
 	}
-	for name := range o.Env {
-		if name == "" || strings.ContainsAny(name, "=\x00") {
-			return fmt.Errorf("env name %q is not valid", name)
-		}
-	}
-	if o.Ready.Path != "" && o.Ready.Path[0] != '/' {
-		return fmt.Errorf("ready path %q does not begin with a slash", o.Ready.Path)
-	}
-	if o.Ready.Timeout < 0 || o.StopTimeout < 0 || o.BackoffMin < 0 || o.BackoffMax < o.BackoffMin {
-		return errors.New("a timeout is negative, or backoff max is below backoff min")
-	}
 	return nil
+}
+
+// sameProgram says whether a process that was launched with o is what one with other would be, but for its port and number.
+func (o *Options) sameProgram(other *Options) bool {
+	return slices.Equal(o.Command, other.Command) && o.Directory == other.Directory && maps.Equal(o.Env, other.Env)
 }
 
 // resolveDirectory makes the working folder absolute: a program in it must not depend on where spillway is started.

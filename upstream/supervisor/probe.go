@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -25,12 +26,26 @@ const (
 	probeBodySize = 64 << 10 // bytes of an answer that are read at most
 )
 
-// awaitReady returns nil once the process with this port is ready, and the last reason why it is not when ctx ends.
-func awaitReady(ctx context.Context, port int, path string) error {
-	if path == "" {
-		return awaitAccept(ctx, port)
+// awaitReady returns nil once the run is ready, and the last reason why it is not when ctx ends.
+func awaitReady(ctx context.Context, r *run, how Readiness) error {
+	port := r.place.port
+	if err := awaitAccept(ctx, port); err != nil {
+		return fmt.Errorf("%w; %s", err, r.listensOn())
 	}
-	return awaitHTTP(ctx, "http://"+address(port)+path)
+	if err := r.checkOwner(port); err != nil {
+		return err
+	}
+	if how.Path != "" {
+		if err := awaitHTTP(ctx, "http://"+address(port)+how.Path); err != nil {
+			return err
+		}
+	}
+	for _, path := range how.Warmup {
+		if err := warmUp(ctx, "http://"+address(port)+path); err != nil {
+			return fmt.Errorf("warm-up: %w", err)
+		}
+	}
+	return nil
 }
 
 // awaitAccept tries to connect until it works.
@@ -54,14 +69,7 @@ func awaitHTTP(ctx context.Context, url string) error {
 	var last error // why the last answer did not count; the client itself knows only that it gave up
 	client := retryablehttp.NewClient()
 	client.Logger = nil
-	client.HTTPClient = &http.Client{
-		Timeout: probeTimeout,
-		Transport: &http.Transport{ // without Proxy: the environment must not lead a probe elsewhere
-			DialContext:       (&net.Dialer{Timeout: dialTimeout}).DialContext,
-			DisableKeepAlives: true, // a process with one worker must not be held by an idle connection
-		},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	client.HTTPClient = probeClient(probeTimeout)
 	client.RetryMax = math.MaxInt
 	client.RetryWaitMin, client.RetryWaitMax = httpRetryMin, httpRetryMax
 	// The default follows Retry-After, with which a process that is still loading could put us to sleep for an hour.
@@ -91,4 +99,33 @@ func awaitHTTP(ctx context.Context, url string) error {
 	defer resp.Body.Close()
 	_, _ = io.CopyN(io.Discard, resp.Body, probeBodySize) // only the status counts; read so that the process sees no reset
 	return nil
+}
+
+// warmUp asks for url once. Any answer is fine but one that says that the process is not able to.
+func warmUp(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := probeClient(0).Do(req) // ctx bounds it: an application may load for long
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, _ = io.CopyN(io.Discard, resp.Body, probeBodySize)
+	if resp.StatusCode >= http.StatusInternalServerError {
+		return errors.New("GET " + url + ": " + resp.Status)
+	}
+	return nil
+}
+
+func probeClient(timeout time.Duration) *http.Client {
+	return &http.Client{
+		Timeout: timeout,
+		Transport: &http.Transport{ // without Proxy: the environment must not lead a probe elsewhere
+			DialContext:       (&net.Dialer{Timeout: dialTimeout}).DialContext,
+			DisableKeepAlives: true, // a process with one worker must not be held by an idle connection
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 }

@@ -2,175 +2,229 @@ package supervisor
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 )
 
 // process is one of a backend's processes over all its runs.
 //
-//  1. supervise, its goroutine, gets the first run from Backend.Start.
-//  2. watch waits until the run is ready, and then until it must end: by itself, because it does not get ready, by Stop.
-//  3. bury ends the run and tells how it ended.
-//  4. relaunch backs off and starts the next run; then 2.
+//  1. launch starts a run at a place; begin tells of it and waits for it to be ready, in a helper.
+//  2. probed makes it Ready, or has it ended.
+//  3. exited hears that its program has ended, asked or not; leave.go does the rest.
+//  4. gone decides what follows: restartLater backs off, relaunch starts the next run; then 1.
 type process struct {
-	backend *Backend
-	number  int // from 1
-	port    int
+	number  int
+	opts    *Options // of its next launch
+	place   *place   // where it runs or comes back
 	log     *slog.Logger
-	backoff backoff // of the supervising goroutine
+	limit   *limiter // of its output lines
+	starts  int      // launches so far
+	leaving bool     // it is not needed any more, or was forgotten: it does not come back
 
-	state ProcessState // guarded by Backend.mu, as told
-	told  State        // the last state of which OnEvent knows
+	backoff  backoff
+	failures failures
+	timer    *time.Timer // at Restarting: its next launch
 }
 
-// supervise returns when the backend was stopped and nothing of the process runs.
-func (p *process) supervise(r *run) {
-	for r != nil {
-		notice(p.log, "process started", "pid", r.pid())
-		p.become(Event{State: Starting, PID: r.pid()})
-		ready := p.watch(r)
-		p.bury(r)
-		r = p.relaunch(ready)
-	}
-	p.become(Event{State: Stopped})
-}
-
-// watch returns when the run has ended or is to be ended, and says how long it was ready.
-func (p *process) watch(r *run) time.Duration {
-	if !p.awaitReady(r) {
-		return 0
-	}
-	since := time.Now()
-	notice(r.log, "process ready", "took", since.Sub(r.started))
-	p.become(Event{State: Ready, PID: r.pid()})
-	select {
-	case <-r.exited:
-	case <-p.backend.stop.Done():
-	}
-	return time.Since(since)
-}
-
-func (p *process) awaitReady(r *run) bool {
-	opts := &p.backend.opts.Ready
-	ctx, cancel := context.WithTimeout(p.backend.stop, opts.Timeout)
-	defer cancel()
-	answer := make(chan error, 1)
-	go func() { answer <- awaitReady(ctx, p.port, opts.Path) }() // ends with ctx at the latest
-	var err error
-	select {
-	case err = <-answer:
-	case <-r.exited:
-		cancel()
-		err = <-answer
-	}
-	select {
-	case <-r.exited:
-		return false // whoever answered then was somebody else
-	default:
-	}
-	if err != nil && p.backend.stop.Err() == nil {
-		r.log.Warn("process not ready", "took", time.Since(r.started), "err", err)
-	}
-	return err == nil
-}
-
-// bury ends the run: politely when the backend stops, else at once.
-func (p *process) bury(r *run) {
-	grace, cancel := context.WithTimeout(p.backend.hurry, p.backend.opts.StopTimeout)
-	defer cancel()
-	stopping := p.backend.stop.Err() != nil
-	p.become(Event{State: Stopping, PID: r.pid()}) // before the wait for its tree: it gets no request from here on
-	if !stopping {
-		cancel()
-	} else {
-		notice(r.log, "process stopping")
-		if err := r.tree.interrupt(); err != nil {
-			r.log.Debug("process not asked to stop", "err", err)
-			cancel()
+// newProcess adds a process with the lowest number that is free.
+func (b *Backend) newProcess() *process {
+	number := 1
+	for i, p := range b.processes {
+		if p.number != i+1 {
+			break
 		}
+		number++
 	}
-	exit, err := r.end(grace)
-	attrs := []any{"code", exit.Code, "took", exit.At.Sub(r.started), "err", exit.Text}
-	if stopping {
-		notice(r.log, "process exited", attrs...)
-	} else {
-		// Its last words, for those who do not log the output line by line.
-		r.log.Warn("process exited", append(attrs, "output", strings.Join(exit.Output, "\n"))...)
+	log := b.opts.Log.With("backend", b.opts.Name, "process", number)
+	p := &process{
+		number: number, opts: b.opts, log: log, limit: newLimiter(log),
+		backoff: backoff{min: b.opts.BackoffMin, max: b.opts.BackoffMax},
 	}
-	if err != nil {
-		r.log.Error("process left behind", "err", err)
-		p.backend.leftBehind(p.number, r.pid(), err)
-	}
-	p.become(Event{State: Exited, PID: r.pid(), Exit: exit})
+	b.processes = slices.Insert(b.processes, number-1, p)
+	return p
 }
 
-// relaunch returns the next run, nil when the backend is stopped. ready is how long the last one was ready.
-func (p *process) relaunch(ready time.Duration) *run {
-	stop := p.backend.stop
-	var cause error
-	for stop.Err() == nil {
-		delay := p.backoff.next(ready)
-		ready = 0
-		notice(p.log, "process restarting", "delay", delay)
-		p.become(Event{State: Restarting, Delay: delay, Err: cause})
-		select {
-		case <-stop.Done():
-			return nil
-		case <-time.After(delay):
-		}
-		if cause = checkPort(p.port); cause != nil {
-			p.log.Warn("port taken", "err", cause)
-			continue
-		}
-		r, err := p.launch()
-		if err == nil {
-			return r
-		}
-		cause = err
-		p.log.Warn("process not started", "err", err)
-	}
-	return nil
+func (b *Backend) forget(p *process) {
+	p.leaving = true
+	b.processes = slices.DeleteFunc(b.processes, func(other *process) bool { return other == p })
 }
 
-func (p *process) launch() (*run, error) {
-	b := p.backend
-	cmd, err := b.opts.command(p.number, p.port)
+// launch starts a run of p at pl; begin has to follow.
+func (b *Backend) launch(p *process, pl *place, opts *Options) (*run, error) {
+	if err := checkPort(pl.port); err != nil {
+		return nil, err
+	}
+	cmd, err := opts.command(p.number, pl.port)
 	if err != nil {
 		return nil, err
 	}
-	return startRun(b.launcher, b.opts.Guard, cmd, p.log)
-}
-
-// become notes the new state and tells of it; e names the process no further than by its state and run.
-func (p *process) become(e Event) {
-	b := p.backend
-	b.mu.Lock()
-	s := &p.state
-	s.State, s.Since = e.State, time.Now()
-	switch e.State {
-	case Starting:
-		s.PID = e.PID
-		s.Starts++
-		s.Restarts = s.Starts - 1
-	case Exited:
-		s.PID = 0
-		s.Exits++
-		s.LastExit = e.Exit
-	default:
+	r, err := startRun(launchSpec{
+		launcher: b.launcher, guard: b.opts.Guard, cmd: cmd, log: p.log.With("port", pl.port), limit: p.limit,
+		raw: opts.Output(p.number, pl.port),
+	})
+	if err != nil {
+		return nil, err
 	}
-	e.Process, e.Port, e.Restarts = p.number, p.port, s.Restarts
-	b.mu.Unlock()
-
-	b.opts.OnEvent(e)
-
-	// Who waits for the process finds that the event has done its work: its address is in use.
-	b.mu.Lock()
-	p.told = e.State
-	close(b.changed)
-	b.changed = make(chan struct{})
-	b.mu.Unlock()
+	r.process, r.place, r.opts = p, pl, opts
+	r.hurry, r.kill = context.WithCancel(b.hurry)
+	pl.process, pl.run = p, r
+	return r, nil
 }
+
+// begin tells of a run that was launched and watches it.
+func (b *Backend) begin(r *run) {
+	r.process.starts++
+	notice(r.log, "process started")
+	b.become(r.place, Event{State: Starting, PID: r.pid()})
+	ctx, cancel := context.WithTimeout(b.stop, r.opts.Ready.Timeout)
+	r.stopProbe = cancel
+	readiness := r.opts.Ready
+	b.helpers.Go(func() { // ends with ctx at the latest, which ends with the run
+		err := awaitReady(ctx, r, readiness)
+		b.do(func() { b.probed(r, err) })
+	})
+	b.helpers.Go(func() { // ends with the program, or when it was given up
+		select {
+		case <-r.exited:
+			cancel()
+			b.do(func() { b.exited(r) })
+		case <-r.abandoned:
+		}
+	})
+}
+
+// probed makes the run ready, or ends it when it is not.
+func (b *Backend) probed(r *run, err error) {
+	if r.reason != "" || r.hasExited() {
+		return // exited is on its way: whoever answered was somebody else
+	}
+	if err != nil {
+		r.cause = fmt.Errorf("not ready after %v: %w", time.Since(r.started).Round(time.Millisecond), err)
+		r.log.Warn("process not ready", "took", time.Since(r.started), "err", err)
+		b.end(r, ReasonNotReady)
+		return
+	}
+	r.readySince = time.Now()
+	notice(r.log, "process ready", "took", r.readySince.Sub(r.started))
+	b.become(r.place, Event{State: Ready, PID: r.pid()})
+	b.limitAge(r)
+	b.readied(r)
+}
+
+// exited hears that the program has ended.
+func (b *Backend) exited(r *run) {
+	if r.reason == "" {
+		b.end(r, ReasonExited)
+		return
+	}
+	r.stopDrain() // there is nothing to drain any more; what it has started may still be at its last requests
+}
+
+// restartLater plans the next launch, or gives the process up. r is the run that has ended, nil when err is why there was none.
+func (b *Backend) restartLater(p *process, r *run, err error) {
+	var reason Reason
+	if r != nil {
+		reason = r.reason
+	}
+	if p.failed(r, err) {
+		b.giveUp(p, r, err)
+		return
+	}
+	delay := p.backoff.next(p.held(r))
+	notice(p.log, "process restarting", "port", p.place.port, "delay", delay)
+	b.become(p.place, Event{State: Restarting, Delay: delay, Reason: reason, Err: err})
+	p.timer = time.AfterFunc(delay, func() { b.do(func() { b.comeBack(p) }) })
+}
+
+// held returns how long the run was ready, for the backoff. Programs that end by themselves after a number of requests, as
+// php-cgi does, are told from those that crash by their exit code: they start again without delay.
+func (p *process) held(r *run) time.Duration {
+	switch {
+	case r == nil:
+		return 0
+	case r.endedWell():
+		return p.backoff.max
+	default:
+		return r.readyFor()
+	}
+}
+
+// comeBack launches a process that has waited for it.
+func (b *Backend) comeBack(p *process) {
+	if b.stopping || p.leaving || p.place.run != nil || p.place.state.State != Restarting {
+		return
+	}
+	b.relaunch(p)
+}
+
+// relaunch starts the next run of a process of which nothing runs.
+func (b *Backend) relaunch(p *process) {
+	stopTimer(p.timer)
+	err := b.launchSomewhere(p)
+	if err == nil {
+		return
+	}
+	if rep := b.replacementOf(p); rep != nil {
+		b.finish(rep, err)
+	}
+	if !isTaken(err) { // that was told
+		p.log.Warn("process not started", "port", p.place.port, "err", err)
+	}
+	b.restartLater(p, nil, err)
+}
+
+// launchSomewhere starts a run where the process was, or at a spare when somebody has its port meanwhile.
+func (b *Backend) launchSomewhere(p *process) error {
+	tries := b.spares()
+	if !p.place.retired {
+		tries = slices.Insert(tries, 0, p.place)
+	}
+	var first error
+	for _, pl := range tries {
+		r, err := b.launch(p, pl, p.opts)
+		if err == nil {
+			b.move(p, pl)
+			b.begin(r)
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+		if !isTaken(err) {
+			break
+		}
+		p.log.Warn("port taken", "port", pl.port, "err", err)
+	}
+	if first == nil {
+		first = errNoPlace
+	}
+	return first
+}
+
+// move gives the process another place; the one it had is free then.
+func (b *Backend) move(p *process, to *place) {
+	if rep := b.replacementOf(p); rep != nil && rep.to == nil {
+		rep.to = to
+	}
+	from := p.place
+	p.place = to
+	if from != nil && from != to {
+		b.free(from)
+	}
+}
+
+// stopTimer stops a timer if there is one.
+func stopTimer(t *time.Timer) {
+	if t != nil {
+		t.Stop()
+	}
+}
+
+// lastWords is the output of a run as one attribute, for those who do not log it line by line.
+func lastWords(exit Exit) string { return strings.Join(exit.Output, "\n") }
 
 // notice logs what belongs to the life of a process, at nginx's level for it.
 func notice(log *slog.Logger, event string, attrs ...any) {

@@ -131,7 +131,7 @@ func supervise() {
 	ports, err := supervisor.FreePorts(2)
 	must(err)
 	b, err := supervisor.New(supervisor.Options{
-		Name: "killed", Command: []string{os.Args[0]}, Processes: 2, Ports: ports, Guard: guard,
+		Name: "killed", Command: []string{os.Args[0]}, Processes: supervisor.Count{Min: 2, Max: 2}, Ports: ports, Guard: guard,
 		Env: map[string]string{roleVar: "parent", portVar: "{port}", numberVar: "{process}"},
 	})
 	must(err)

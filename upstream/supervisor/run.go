@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -36,25 +37,70 @@ type run struct {
 	output  *output
 	pipes   []*os.File     // our ends of stdout and stderr
 	reading sync.WaitGroup // the goroutines that read them
+	raw     io.WriteCloser // nil: nobody wants the raw output
 
 	exited   chan struct{} // closed when the program has been waited for
 	exitedAt time.Time     // valid after exited
+
+	treeMu sync.Mutex // held while the tree is measured or given up
+	gone   bool       // the tree was given up; guarded by treeMu
+
+	decisions
 }
 
-// startRun starts cmd on the launcher's thread. On an error nothing of it runs.
-func startRun(l *launcher, guard *Guard, cmd *exec.Cmd, log *slog.Logger) (*run, error) {
-	t, err := newTree(cmd, guard)
+// decisions is what the backend's loop knows of a run; nobody else touches it. The fields of the first group are set at the launch
+// and read only.
+type decisions struct {
+	process   *process
+	place     *place
+	hurry     context.Context    // ends when the run is to be killed
+	kill      context.CancelFunc // ends hurry
+	abandoned chan struct{}      // closed when nothing of it is waited for any more
+
+	opts       *Options           // of its launch, or of an Update that has left it alone
+	reason     Reason             // why it is being ended; empty: it is not
+	cause      error              // why it did not get ready
+	again      bool               // it was killed to be started again at once
+	readySince time.Time          // zero: it never was
+	idleSince  time.Time          // when it was first seen without a request, see scale.go; zero: it has some
+	age        *time.Timer        // nil: no limit
+	stopProbe  context.CancelFunc // set by begin
+	stopDrain  context.CancelFunc
+	exit       Exit // valid once it is gone
+}
+
+// launchSpec is what a run is started with.
+type launchSpec struct {
+	launcher *launcher
+	guard    *Guard
+	cmd      *exec.Cmd
+	log      *slog.Logger
+	limit    *limiter       // of the process's lines in the log
+	raw      io.WriteCloser // for all of its output, closed at the end of the run; nil: nowhere
+}
+
+// startRun starts the program on the launcher's thread. On an error nothing of it runs.
+func startRun(spec launchSpec) (*run, error) {
+	r := &run{cmd: spec.cmd, raw: spec.raw, started: time.Now(), exited: make(chan struct{})}
+	r.abandoned, r.stopDrain = make(chan struct{}), func() {}
+	t, err := newTree(spec.cmd, spec.guard)
 	if err != nil {
+		r.closeRaw()
 		return nil, err
 	}
-	r := &run{cmd: cmd, tree: t, started: time.Now(), exited: make(chan struct{})}
-	if err := r.start(l); err != nil {
+	r.tree = t
+	if err := r.start(spec.launcher); err != nil {
 		r.closePipes()
+		r.closeRaw()
 		t.close()
-		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
+		return nil, fmt.Errorf("start %s: %w", spec.cmd.Path, err)
 	}
-	r.log = log.With("pid", r.pid())
-	r.output = newOutput(r.log, newLimiter(r.log), nil)
+	r.log = spec.log.With("pid", r.pid())
+	var raw io.Writer
+	if spec.raw != nil {
+		raw = spec.raw
+	}
+	r.output = newOutput(r.log, spec.limit, raw)
 	r.reading.Go(func() { r.output.read(r.pipes[0], "stdout") }) // both end with their pipe, see end
 	r.reading.Go(func() { r.output.read(r.pipes[1], "stderr") })
 	go r.wait() // ends with the program
@@ -127,7 +173,8 @@ func (r *run) end(grace context.Context) (Exit, error) {
 		err = errNotGone
 	}
 	r.drain()
-	r.tree.close()
+	r.closeRaw()
+	r.closeTree()
 	state := r.cmd.ProcessState
 	return Exit{Code: state.ExitCode(), Text: exitText(state), Output: r.output.tail.snapshot(), At: r.exitedAt}, err
 }
@@ -146,5 +193,39 @@ func (r *run) drain() {
 func (r *run) closePipes() {
 	for _, pipe := range r.pipes {
 		pipe.Close()
+	}
+}
+
+func (r *run) closeRaw() {
+	if r.raw == nil {
+		return
+	}
+	if err := r.raw.Close(); err != nil && r.log != nil {
+		r.log.Error("process output not written", "err", err)
+	}
+}
+
+func (r *run) closeTree() {
+	r.treeMu.Lock()
+	defer r.treeMu.Unlock()
+	r.gone = true
+	r.tree.close()
+}
+
+// look calls f with the tree while it is sure to be there; it does nothing when the run is gone.
+func (r *run) look(f func(t *tree)) {
+	r.treeMu.Lock()
+	defer r.treeMu.Unlock()
+	if !r.gone {
+		f(r.tree)
+	}
+}
+
+func (r *run) hasExited() bool {
+	select {
+	case <-r.exited:
+		return true
+	default:
+		return false
 	}
 }

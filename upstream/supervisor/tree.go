@@ -9,7 +9,7 @@ import (
 // and a Job object on Windows, made by newTree before the launch, with the same methods:
 //
 //	adopt      after the launch: from now on the tree dies with the supervisor
-//	interrupt  asks all of the tree to end
+//	interrupt  asks all of the tree to end, by Options.StopSignal
 //	kill       ends all of the tree
 //	empty      says, once the process itself has been waited for, whether the rest is gone too
 //	close      gives the tree up

@@ -42,7 +42,7 @@ func (t *tree) adopt(p *os.Process) error {
 	return t.guard.add(t.pgid)
 }
 
-func (t *tree) interrupt() error { return syscall.Kill(-t.pgid, syscall.SIGTERM) }
+func (t *tree) interrupt(signal string) error { return syscall.Kill(-t.pgid, signalNumber(signal)) }
 
 // kill ends the group. No process of it escapes by forking: the kernel signals a group and lets members fork one after
 // the other.

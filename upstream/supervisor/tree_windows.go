@@ -88,7 +88,10 @@ func resume(pid uint32) error {
 	return err // ERROR_NO_MORE_FILES: no such thread
 }
 
-func (t *tree) interrupt() error {
+func (t *tree) interrupt(signal string) error {
+	if signal == "kill" {
+		return windows.TerminateJobObject(t.job, killedCode)
+	}
 	if !t.console {
 		return errNoConsole
 	}

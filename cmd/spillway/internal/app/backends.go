@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -95,21 +96,21 @@ func (a *App) supervisorOptions(b *backend) supervisor.Options {
 	peers := a.current.group(b.config.Name).peers.Peers()
 	return supervisor.Options{
 		Name: b.config.Name, Command: config.Command, Directory: config.Directory, Env: env,
-		Processes: config.Processes.Max, Ports: b.ports,
+		Processes: supervisor.Count{Min: config.Processes.Max, Max: config.Processes.Max}, Ports: b.ports,
 		Ready:       supervisor.Readiness{Path: config.Ready.Path, Timeout: time.Duration(config.Ready.Timeout)},
 		StopTimeout: time.Duration(config.StopTimeout),
 		BackoffMin:  time.Duration(config.BackoffMin), BackoffMax: time.Duration(config.BackoffMax),
-		Guard: a.guard, OnEvent: func(e supervisor.Event) { apply(e, peers) }, Log: a.log,
+		Guard: a.guard, OnEvent: func(e supervisor.Event) { apply(e, peers[slices.Index(b.ports, e.Port)]) }, Log: a.log,
 	}
 }
 
 // apply turns what happened to a process into the state of its peer: only a process that is ready gets requests.
-func apply(e supervisor.Event, peers []*upstream.Peer) {
+func apply(e supervisor.Event, peer *upstream.Peer) {
 	state := upstream.Coming
 	if e.State == supervisor.Ready {
 		state = upstream.Serving
 	}
-	peers[e.Process-1].SetState(state)
+	peer.SetState(state)
 }
 
 // processes returns the state of the processes behind an upstream's peers, in their order; nil when it has no backend.

@@ -1,0 +1,99 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+var errNotStarted = errors.New("backend is not started")
+
+// Start launches Processes.Min processes and returns; they are not ready yet. A port that somebody else has is left out when
+// there are others. When too few are left, the program is not found or a launch fails, nothing stays started and the backend
+// is of no more use. The context bounds the start only, not the processes: Stop ends them.
+func (b *Backend) Start(ctx context.Context) error {
+	b.mu.Lock()
+	spent := b.started || b.stop.Err() != nil
+	b.started = true
+	b.mu.Unlock()
+	if spent {
+		return fmt.Errorf("backend %s: was started or stopped before", b.opts.Name)
+	}
+	sealDescriptors()
+	b.launcher = newLauncher()
+	if err := b.launchFirst(ctx); err != nil {
+		b.closeLauncher()
+		close(b.over)
+		return fmt.Errorf("backend %s: %w", b.opts.Name, err)
+	}
+	b.do(func() {
+		for _, p := range b.processes {
+			b.begin(p.place.run)
+		}
+		b.keepLimits()
+	})
+	go b.loop() // ended by Stop
+	return nil
+}
+
+// launchFirst launches a run of each process, or leaves none. It finds out what would make a launch fail before anything is
+// launched.
+func (b *Backend) launchFirst(ctx context.Context) error {
+	free, err := b.usable(b.opts.Processes.Min)
+	if err != nil {
+		return err
+	}
+	for i, pl := range free {
+		if _, err := b.opts.command(i+1, pl.port); err != nil {
+			return err
+		}
+	}
+	for _, pl := range free {
+		p := b.newProcess()
+		p.place = pl
+		_, err := b.launch(p, pl, b.opts)
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return errors.Join(fmt.Errorf("process %d: %w", p.number, err), b.killLaunched())
+		}
+	}
+	return nil
+}
+
+// usable returns the first n places whose ports nobody has.
+func (b *Backend) usable(n int) ([]*place, error) {
+	var usable []*place
+	var taken []error
+	for _, pl := range b.places {
+		if len(usable) == n {
+			break
+		}
+		if err := checkPort(pl.port); err != nil {
+			taken = append(taken, err)
+			continue
+		}
+		usable = append(usable, pl)
+	}
+	if len(usable) < n {
+		return nil, errors.Join(taken...)
+	}
+	for _, err := range taken {
+		b.opts.Log.Warn("port taken", "backend", b.opts.Name, "err", err)
+	}
+	return usable, nil
+}
+
+// killLaunched ends what a start that failed has launched.
+func (b *Backend) killLaunched() (err error) {
+	now, cancel := context.WithCancel(context.Background())
+	cancel() // no grace
+	for _, pl := range b.places {
+		if pl.run != nil {
+			_, endErr := pl.run.end(now)
+			err = errors.Join(err, endErr)
+		}
+	}
+	return err
+}
