@@ -67,6 +67,8 @@ var theirs = []struct {
 	{"github.com/hashicorp/go-retryablehttp", []string{"upstream/supervisor", "upstream/health", "cmd/..."}},
 	{"github.com/alecthomas/kong", []string{"cmd/..."}},
 	{"golang.org/x/sys", []string{"..."}},
+	// Named pipes, by which commands reach the spillway that runs on Windows.
+	{"github.com/Microsoft/go-winio", []string{"cmd/..."}},
 }
 
 // fasthttp is known by name in proxy/downstream only; elsewhere its two header types serve as the neutral message head.
