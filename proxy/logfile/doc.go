@@ -7,6 +7,8 @@
 // Each Write must carry complete lines, their line ends included. Any number of goroutines may write. The lock around the
 // queue is held for one copy and never during I/O.
 //
-// The package does not rotate: whoever renames the file calls Reopen afterwards. On Windows the file is opened such that
-// it can be renamed and deleted meanwhile.
+// With Options.Rotate the file is put aside by its size or age, compressed and in the end removed (rotate.go, tidy.go), between
+// two lines and without loss. Somebody else may do it as well: whoever renames the file calls Reopen afterwards. On Windows
+// the file is opened such that it can be renamed and deleted meanwhile. One path takes one Writer: two would put the file aside
+// under each other's hands.
 package logfile

@@ -18,11 +18,16 @@ const Stderr = "stderr"
 type Options struct {
 	Path   string   // of the file, or Stderr; missing folders are made
 	File   *os.File // used instead of Path; Close leaves it open and Reopen leaves it alone
+	Rotate Rotate   // when Path is put aside; not for File
 	Buffer int      // bytes of lines that may wait for the disk, 0: 1 MiB; twice as much is held at most
 
 	// Lost appends the line that stands for dropped ones; err is why the file did not take them, nil if it was only
 	// slow. nil writes a line of plain text.
 	Lost func(dst []byte, lines uint64, err error) []byte
+
+	// Failed is told why the file was not put aside, or an old one not compressed or removed: once, until it has worked
+	// again. Nothing is lost by it. It may Write to the Writer, but nothing else. nil: nobody is told.
+	Failed func(err error)
 }
 
 const (
@@ -53,7 +58,11 @@ type Writer struct {
 	orders  chan order
 	quit    chan struct{} // closed by Close
 	done    chan struct{} // closed when run has ended
+	tidied  chan struct{} // closed when tidy has ended
+	untidy  chan struct{} // capacity 1: there is something for tidy to do
 	dropped atomic.Uint64
+
+	rotation atomic.Pointer[Rotate] // immutable
 
 	mu     sync.Mutex // guards all below
 	queue  []byte     // lines that wait
@@ -66,6 +75,12 @@ type Writer struct {
 	written int    // bytes of batch that are in the file
 	err     error  // of the last write that failed, until it has been told
 	timer   *time.Timer
+	size    int64       // of the file
+	turn    time.Time   // when the file is put aside for its age; zero: never
+	again   time.Time   // after a failed rotation: when to try again
+	told    bool        // that it failed
+	last    aside       // the stamp and number that a file got last
+	clock   *time.Timer // looks for turn
 }
 
 // Open opens the file and starts the goroutine that writes it; Close ends it.
@@ -75,6 +90,9 @@ func Open(opts Options) (*Writer, error) {
 	}
 	if opts.Lost == nil {
 		opts.Lost = lostText
+	}
+	if opts.Failed == nil {
+		opts.Failed = func(error) {}
 	}
 	if opts.File == nil && opts.Path == Stderr {
 		opts.File = os.Stderr
@@ -86,18 +104,27 @@ func Open(opts Options) (*Writer, error) {
 		orders: make(chan order),
 		quit:   make(chan struct{}),
 		done:   make(chan struct{}),
+		tidied: make(chan struct{}),
+		untidy: make(chan struct{}, 1),
 		file:   opts.File,
 		timer:  time.NewTimer(gatherPause),
+		clock:  time.NewTimer(turnCheck),
 	}
+	w.rotation.Store(&opts.Rotate)
 	if w.file == nil {
-		w.path = opts.Path
+		w.path = filepath.Clean(opts.Path)
 		file, err := open(w.path)
 		if err != nil {
 			return nil, err
 		}
 		w.file = file
 	}
-	go w.run() // Close ends it.
+	w.begin()
+	if w.path != "" {
+		signal(w.untidy) // for what a crash has left
+	}
+	go w.run()  // Close ends it.
+	go w.tidy() // Close ends it.
 	return w, nil
 }
 
@@ -137,7 +164,7 @@ func (w *Writer) Dropped() uint64 { return w.dropped.Load() }
 
 // Flush waits, at most 5 s, until what was written before has reached the file. The error is that of the file.
 func (w *Writer) Flush() error {
-	return w.ask(order{reply: make(chan error, 1)})
+	return w.ask(order{do: (*Writer).drain, reply: make(chan error, 1)})
 }
 
 // Reopen opens the path again, after the file was renamed, and closes the old file. What was written before goes to the
@@ -146,11 +173,7 @@ func (w *Writer) Reopen() error {
 	if w.path == "" {
 		return nil
 	}
-	file, err := open(w.path)
-	if err != nil {
-		return err
-	}
-	return w.ask(order{file: file, reply: make(chan error, 1)})
+	return w.ask(order{do: (*Writer).reopen, reply: make(chan error, 1)})
 }
 
 // Close writes what waits, for at most 5 s, and closes the file. The error says that lines were lost.
@@ -164,12 +187,18 @@ func (w *Writer) Close() error {
 	w.mu.Unlock()
 
 	close(w.quit)
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
 	select {
 	case <-w.done:
-		return w.err
-	case <-time.After(patience):
-		return fmt.Errorf("close %s: %w", w.file.Name(), errHangs)
+	case <-limit.C:
+		return fmt.Errorf("close %s: %w", w.opts.Path, errHangs)
 	}
+	select {
+	case <-w.tidied:
+	case <-limit.C: // nothing is lost by that
+	}
+	return w.err
 }
 
 // signal leaves one notice in a channel of capacity 1.

@@ -2,6 +2,8 @@ package logfile
 
 import (
 	"os"
+	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/windows"
 )
@@ -9,7 +11,7 @@ import (
 // openAppend opens or creates a file to append to. os.OpenFile leaves out FILE_SHARE_DELETE, without which nobody can
 // rename the file while it is open.
 func openAppend(path string) (*os.File, error) {
-	name, err := windows.UTF16PtrFromString(path)
+	name, err := windows.UTF16PtrFromString(extended(path))
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
@@ -20,4 +22,21 @@ func openAppend(path string) (*os.File, error) {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	return os.NewFile(uintptr(handle), path), nil
+}
+
+// extended returns a path that is too long for some versions of Windows in the form that all of them take, as package os does
+// on its own.
+func extended(path string) string {
+	const maxPath = 248 // of a folder; that of a file is a little larger
+	if len(path) < maxPath {
+		return path
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil || strings.HasPrefix(absolute, `\\?\`) || strings.HasPrefix(absolute, `\\.\`) {
+		return path
+	}
+	if share, ok := strings.CutPrefix(absolute, `\\`); ok {
+		return `\\?\UNC\` + share
+	}
+	return `\\?\` + absolute
 }

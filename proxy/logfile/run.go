@@ -15,10 +15,10 @@ import (
 //
 // Orders (Flush, Reopen) and Close are obeyed in every wait.
 
-// order is what a caller asks of run: to flush and, if file is set, to go on in that file.
+// order is what a caller asks of run.
 type order struct {
-	file  *os.File
-	reply chan error // capacity 1
+	do    func(w *Writer) error // called when what waits is in the file, or failed to get there
+	reply chan error            // capacity 1
 }
 
 func (w *Writer) run() {
@@ -53,6 +53,8 @@ func (w *Writer) wait(ready <-chan struct{}, limit time.Duration) bool {
 			return true
 		case o := <-w.orders:
 			o.reply <- w.obey(o)
+		case <-w.clock.C:
+			w.tick()
 		case <-w.quit:
 			w.finish()
 			return false
@@ -80,25 +82,37 @@ func (w *Writer) drain() error {
 }
 
 func (w *Writer) writeBatch() error {
-	if w.written == len(w.batch) {
-		return nil
+	for w.written < len(w.batch) {
+		lines := w.batch[w.written:]
+		if w.written == 0 || w.batch[w.written-1] == '\n' {
+			lines = w.portion(lines)
+		}
+		n, err := w.file.Write(lines)
+		w.written += n
+		w.size += int64(n)
+		if err != nil {
+			w.err = err
+			return err
+		}
 	}
-	n, err := w.file.Write(w.batch[w.written:])
-	w.written += n
-	if err != nil {
-		w.err = err
-	}
-	return err
+	return nil
 }
 
-// obey carries out an order.
+// obey writes what waits, which is also before anything else that is asked.
 func (w *Writer) obey(o order) error {
-	err := w.drain()
-	if o.file == nil {
+	_ = w.drain() // An error is met again by what follows, or is over then.
+	return o.do(w)
+}
+
+// reopen goes on in a new file. One that could not be written is left behind; its lines follow in the new one.
+func (w *Writer) reopen() error {
+	file, err := open(w.path)
+	if err != nil {
 		return err
 	}
-	_ = w.file.Close() // A file that could not be written is left behind; its lines follow in the new one.
-	w.file = o.file
+	_ = w.file.Close()
+	w.file = file
+	w.begin()
 	w.written = bytes.LastIndexByte(w.batch[:w.written], '\n') + 1 // A line that was cut begins anew.
 	return w.drain()
 }
@@ -106,6 +120,7 @@ func (w *Writer) obey(o order) error {
 // finish writes what waits and closes the file; what cannot be written is lost.
 func (w *Writer) finish() {
 	w.timer.Stop()
+	w.clock.Stop()
 	err := w.drain()
 	if err != nil {
 		w.mu.Lock()
@@ -129,9 +144,9 @@ func (w *Writer) ask(o order) error {
 	select {
 	case w.orders <- o:
 	case <-w.done:
-		return o.cancel(os.ErrClosed)
+		return os.ErrClosed
 	case <-limit.C:
-		return o.cancel(errHangs)
+		return errHangs
 	}
 	select {
 	case err := <-o.reply:
@@ -139,12 +154,4 @@ func (w *Writer) ask(o order) error {
 	case <-limit.C:
 		return errHangs
 	}
-}
-
-// cancel gives up an order that run has not taken.
-func (o order) cancel(err error) error {
-	if o.file != nil {
-		_ = o.file.Close()
-	}
-	return err
 }

@@ -1,0 +1,36 @@
+//go:build unix
+
+package logfile_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"spillway/proxy/logfile"
+)
+
+func TestRotate_FailsOnceAndWritesOn(t *testing.T) {
+	folder := t.TempDir()
+	target, path := filepath.Join(folder, "target"), filepath.Join(folder, "access.log")
+	if err := os.Symlink(target, path); err != nil {
+		t.Fatal(err)
+	}
+	var failed []error
+	w := open(t, logfile.Options{
+		Path: path, Rotate: logfile.Rotate{Size: 6}, Failed: func(err error) { failed = append(failed, err) },
+	})
+	for range 3 {
+		write(t, w, "a line\n")
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, target); got != strings.Repeat("a line\n", 3) || len(asides(t, path)) > 0 {
+		t.Errorf("got %q, want all lines in the one file", got)
+	}
+	if len(failed) != 1 || !strings.Contains(failed[0].Error(), "rotate "+path+": it is no regular file") {
+		t.Errorf("got %v, want one error", failed)
+	}
+}
