@@ -122,7 +122,7 @@ func TestListener_ShutdownWaitsForTheNextOfASeries(t *testing.T) {
 		busy.send(getHello).response("GET")
 		done := make(chan error, 1)
 		go func() { done <- s.Shutdown(context.Background()) }() // ends with the last connection
-		idle.closed() // at once
+		idle.closed()                                            // at once
 		<-time.After(100 * time.Millisecond)
 		if status, _, header := busy.send(getHello).response("GET"); status != 200 || header.Get("Closed") == "" {
 			t.Errorf("got %d %v, want 200 and a close", status, header)
