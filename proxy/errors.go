@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // StatusError is an error that ends an exchange with a status of ours and its page.
@@ -11,6 +12,8 @@ type StatusError struct {
 	Code  int   // 400 to 599
 	Cause Cause // for the metrics
 	Err   error // what happened; already logged
+
+	RetryAfter time.Duration // when to come back, in whole seconds; 0: the response does not say
 }
 
 // StatusClientGone is nginx's status for a client that left before the response; it is only ever logged.
@@ -70,6 +73,9 @@ func (ex *Exchange) SetError(err error) {
 	ex.Response.Reset()
 	ex.Response.SetStatusCode(failed.Code)
 	ex.Response.SetContentType("text/html")
+	if seconds := int(failed.RetryAfter / time.Second); seconds > 0 {
+		ex.Response.Set("Retry-After", strconv.Itoa(seconds))
+	}
 	ex.Content, ex.Bytes = nil, Page(failed.Code)
 	ex.Length = int64(len(ex.Bytes))
 	ex.Cause = failed.Cause

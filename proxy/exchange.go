@@ -48,15 +48,16 @@ type Exchange struct {
 	CloseClient bool  // the client's connection is not used again
 
 	// The record that the access log and the metrics read in Finish.
-	Upstream      string    // name of the group, "" when none was asked
-	Attempts      []Attempt // in order
-	Cause         Cause     // why the status is a 5xx or 499 of ours
-	BytesSent     int64     // to the client, head included; set before Finish
-	BodyBytesSent int64     // to the client, framing not included; set before Finish
-	RequestBytes  int64     // of the request body that were read
-	Spilled       int64     // bytes of the response that went through the spill file
-	Truncated     bool      // the response was cut after its head had been sent
-	End           time.Time // set by Finish
+	Upstream      string        // name of the group, "" when none was asked
+	Attempts      []Attempt     // in order
+	Queued        time.Duration // spent waiting for a slot or a process; 0: it did not wait
+	Cause         Cause         // why the status is a 5xx or 499 of ours
+	BytesSent     int64         // to the client, head included; set before Finish
+	BodyBytesSent int64         // to the client, framing not included; set before Finish
+	RequestBytes  int64         // of the request body that were read
+	Spilled       int64         // bytes of the response that went through the spill file
+	Truncated     bool          // the response was cut after its head had been sent
+	End           time.Time     // set by Finish
 
 	fields   iter.Seq2[[]byte, []byte] // of fieldsOf; kept by Reset
 	fieldsOf *fasthttp.RequestHeader
@@ -88,6 +89,10 @@ const (
 	CauseTimeout     Cause = "timeout"
 	CauseInvalid     Cause = "invalid_response"
 	CauseNoPeers     Cause = "no_live_upstreams"
+	CauseQueueFull   Cause = "queue_full"    // as many requests waited as may
+	CauseNoSlot      Cause = "no_slot"       // all slots stayed in use
+	CauseNoProcess   Cause = "no_process"    // no process became ready
+	CauseStuck       Cause = "process_stuck" // the busy timeout
 	CauseClientGone  Cause = "client_gone"
 	CauseRequestBody Cause = "request_body"
 	CauseInternal    Cause = "internal"

@@ -9,6 +9,9 @@ func (ex *Exchange) Finish(err error) {
 		panic("proxy: exchange finished twice")
 	}
 	ex.finished = true
+	if ex.front != nil {
+		defer ex.front.busy.Add(-1)
+	}
 	if ex.Content != nil {
 		if cut := ex.Content.Close(err); cut != nil {
 			ex.Truncated = true

@@ -1,11 +1,14 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"sync/atomic"
+	"time"
 
 	"spillway/proxy/routing"
 )
@@ -22,6 +25,8 @@ type Front struct {
 	routes    *routing.Table[*Route]
 	log       *slog.Logger
 	observers []func(*Exchange)
+
+	busy atomic.Int64 // exchanges between Serve or Refuse and the end of Finish
 }
 
 // New returns a Front.
@@ -32,9 +37,38 @@ func New(opts Options) (*Front, error) {
 	return &Front{routes: opts.Routes, log: opts.Log, observers: opts.Observers}, nil
 }
 
+// Busy returns how many exchanges the Front is serving: those from Serve to the end of Finish.
+func (f *Front) Busy() int64 { return f.busy.Load() }
+
+// waitStep is how often Wait looks: often enough for the end of a reload, and no work for the exchanges.
+const waitStep = 20 * time.Millisecond
+
+// Wait returns when the Front serves no exchange. A listener that was given another Front may still bring one that asked
+// for its Front just before. The error is that of ctx.
+func (f *Front) Wait(ctx context.Context) error {
+	tick := time.NewTicker(waitStep)
+	defer tick.Stop()
+	for f.Busy() > 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%d requests are being served: %w", f.Busy(), ctx.Err())
+		}
+	}
+	return nil
+}
+
+// begin makes f the Front of ex.
+func (f *Front) begin(ex *Exchange) {
+	if ex.front == nil {
+		f.busy.Add(1)
+	}
+	ex.front = f
+}
+
 // Serve routes ex, runs the handler and leaves a response in ex, whatever happens. The caller sends it and calls Finish.
 func (f *Front) Serve(ex *Exchange) {
-	ex.front = f
+	f.begin(ex)
 	if err := f.serve(ex); err != nil {
 		ex.SetError(err)
 	}
@@ -50,7 +84,7 @@ func (f *Front) Welcomes(ex *Exchange) bool {
 
 // Refuse leaves the error page of err in ex, for a request that cannot be routed, such as a malformed one.
 func (f *Front) Refuse(ex *Exchange, err error) {
-	ex.front = f
+	f.begin(ex)
 	ex.SetError(err)
 }
 

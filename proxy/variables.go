@@ -17,7 +17,7 @@ import (
 type variable func(dst []byte, ex *Exchange) ([]byte, bool)
 
 // variables returns all variables of a fixed name, with nginx's meaning (http://nginx.org/en/docs/varindex.html). Those of
-// spillway alone are upstream, upstream_cause and upstream_spilled.
+// spillway alone are upstream, upstream_cause, upstream_queue_time and upstream_spilled.
 func variables() map[string]variable {
 	pid := strconv.Itoa(os.Getpid())
 	hostname, _ := os.Hostname() // "" logs as "-"
@@ -67,6 +67,7 @@ func variables() map[string]variable {
 		// The upstream; with several attempts, one value for each.
 		"upstream":                 text(func(ex *Exchange) string { return ex.Upstream }),
 		"upstream_cause":           text(func(ex *Exchange) string { return string(ex.Cause) }),
+		"upstream_queue_time":      queueTime,
 		"upstream_spilled":         number(func(ex *Exchange) int64 { return ex.Spilled }),
 		"upstream_addr":            attempts(func(dst []byte, a *Attempt) []byte { return append(dst, a.Peer...) }),
 		"upstream_status":          attempts(attemptStatus),
@@ -333,6 +334,14 @@ func attempts(value func(dst []byte, a *Attempt) []byte) variable {
 		}
 		return dst, len(ex.Attempts) > 0
 	}
+}
+
+// queueTime is how long the request waited for a peer, all waits together.
+func queueTime(dst []byte, ex *Exchange) ([]byte, bool) {
+	if ex.Queued == 0 {
+		return dst, false
+	}
+	return appendTime(dst, ex.Queued), true
 }
 
 func attemptStatus(dst []byte, a *Attempt) []byte {

@@ -45,6 +45,8 @@ type Group struct {
 	maxRequests       int
 	maxRequestsJitter int
 	onSpent           func(*Peer)
+	onWait            func()
+	queue             queue
 
 	keepalive         int
 	keepaliveTimeout  time.Duration
@@ -62,7 +64,7 @@ func NewGroup(opts GroupOptions) (*Group, error) {
 	}
 	g := &Group{
 		name: opts.Name, scheme: opts.Scheme, protocol: opts.Protocol, single: len(opts.Peers) == 1,
-		concurrency: opts.Concurrency, maxRequestsJitter: max(opts.MaxRequestsJitter, 0), onSpent: opts.OnSpent,
+		concurrency: opts.Concurrency, maxRequestsJitter: max(opts.MaxRequestsJitter, 0), onSpent: opts.OnSpent, onWait: opts.OnWait,
 		keepalive: opts.Keepalive, keepaliveTimeout: opts.KeepaliveTimeout, keepaliveRequests: opts.KeepaliveRequests,
 	}
 	if g.keepaliveTimeout == 0 {
@@ -71,6 +73,7 @@ func NewGroup(opts GroupOptions) (*Group, error) {
 	if g.keepaliveRequests == 0 {
 		g.keepaliveRequests = 1000
 	}
+	g.queue.init(g, &opts)
 	if opts.OnSpent != nil {
 		g.maxRequests = max(opts.MaxRequests, 0)
 	}
@@ -102,9 +105,11 @@ func (g *Group) KeepsAlive() bool { return g.keepalive > 0 }
 // Idle returns the number of idle connections.
 func (g *Group) Idle() int64 { return g.idle.Load() }
 
-// Close closes the idle connections. Leased ones stay with their holders; they are closed at Release.
+// Close closes the idle connections and ends all waiting. Leased connections stay with their holders; they are closed at
+// Release.
 func (g *Group) Close() {
 	g.closed.Store(true)
+	g.queue.close()
 	for _, p := range g.peers {
 		p.CloseIdle()
 	}

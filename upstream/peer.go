@@ -43,6 +43,7 @@ type Peer struct {
 	spentAt   atomic.Uint64 // the number of requests with which the present process has had its max_requests; 0: none
 	failures  atomic.Uint64 // failed attempts since the start, for the status page
 
+	diedAt   atomic.Int64  // Unix time in ns of the last attempt that ended as Died; 0: none of the present process
 	fails    atomic.Int64  // since the last success after a check; changed under mu, read without it where 0 is enough
 	mu       sync.Mutex    // guards all below
 	accessed time.Time     // last failure
@@ -58,6 +59,7 @@ type Outcome uint8
 const (
 	Succeeded Outcome = iota // the peer answered
 	Broken                   // the attempt failed by nginx's rules: counts against max_fails
+	Died                     // as Broken, and in a way that suggests that the peer's process has ended
 	Abandoned                // ended by the client or by us: says nothing about the peer
 )
 
@@ -126,12 +128,18 @@ func (p *Peer) Report(outcome Outcome, now time.Time) (disabled bool) {
 		return p.succeeded()
 	case Broken:
 		return p.failed(now)
+	case Died:
+		p.diedAt.Store(now.UnixNano())
+		return p.failed(now)
 	case Abandoned:
 		return false
 	default:
 		return false
 	}
 }
+
+// suspected says whether the peer's process has probably ended, although nobody has said so yet.
+func (p *Peer) suspected(now time.Time) bool { return now.UnixNano()-p.diedAt.Load() < int64(grace) }
 
 // succeeded forgets failures once the peer was checked after its last one.
 func (p *Peer) succeeded() bool {

@@ -92,6 +92,9 @@ func (p *Peer) Free() {
 	if left == 0 && p.draining.Load() {
 		p.emptied()
 	}
+	if q := &p.group.queue; q.waiting.Load() > 0 {
+		q.freed(p)
+	}
 }
 
 // Inflight returns the number of slots in use at this moment.
@@ -123,6 +126,9 @@ func (p *Peer) SetState(state State) {
 			p.forget()
 			p.CloseIdle()
 		}
+		if q := &p.group.queue; q.waiting.Load() > 0 {
+			q.changed(p, state)
+		}
 		return
 	}
 }
@@ -139,6 +145,7 @@ func (p *Peer) renew() {
 // forget drops what was known of the failures of a process.
 func (p *Peer) forget() {
 	p.fails.Store(0)
+	p.diedAt.Store(0)
 	p.effective.Store(int64(p.weight))
 }
 

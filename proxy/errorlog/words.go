@@ -20,6 +20,14 @@ func words(message string) string {
 		return "{err}[ while {phase}]"
 	case "no live upstreams":
 		return "no live upstreams while connecting to upstream"
+	case "queue full":
+		return "queue is full ({waiting} requests wait) while connecting to upstream"
+	case "no slot free":
+		return "no process became free in {took} while connecting to upstream"
+	case "no process ready":
+		return "no process became ready in {took} while connecting to upstream"
+	case "process stuck":
+		return "request took longer than busy_timeout ({took}), the process is stopped"
 	case "peer disabled":
 		return "upstream server temporarily disabled[ while {phase}]"
 	case "response spilled":
@@ -34,6 +42,8 @@ func words(message string) string {
 		return "client intended to send too large chunked body: {bytes} bytes"
 	case "client gone":
 		return "client prematurely closed connection, so upstream connection is closed too[ while {phase}]"
+	case "client left queue":
+		return "client prematurely closed connection while connecting to upstream"
 	case "client closed during request body":
 		return "client prematurely closed connection"
 	case "process stderr":

@@ -3,7 +3,6 @@ package relay
 import (
 	"errors"
 	"io"
-	"net/http"
 	"time"
 
 	"spillway/proxy"
@@ -12,24 +11,20 @@ import (
 
 // One exchange is tried on one peer after the other until a response head is there, or until the retry policy ends it:
 //
-//  1. try picks a peer and notes it as tried;
+//  1. try picks a peer, or waits for one (wait.go), and notes it as tried;
 //  2. exchangeHeads leases a connection, sends the request and receives the head with the first bytes of the body;
 //  3. judge says what the outcome means: deliver it, try again, or give up.
 
 // noTime stands for a point that an attempt did not reach.
 const noTime = time.Duration(-1)
 
-// errNoPeers is the cause of a 502 without an attempt.
-var errNoPeers = errors.New("no live upstreams")
-
 // attempts returns nil when r.resp has a response for the client.
 func (r *run) attempts() error {
 	h := r.h
 	r.tries = h.opts.Retry.tries(len(h.opts.Group.Peers()))
 	r.buffer = h.opts.Arena.Get(h.opts.Limits.BufferSize)
-	r.started = time.Now()
-	for now := r.started; ; now = time.Now() {
-		again, err := r.try(now)
+	for {
+		again, err := r.try()
 		if !again {
 			return err
 		}
@@ -38,20 +33,28 @@ func (r *run) attempts() error {
 }
 
 // try makes one attempt. again says that the next one is to be made.
-func (r *run) try(now time.Time) (again bool, err error) {
-	opts := &r.h.opts
-	r.hint.Now = now
-	r.peer = opts.Picker.Pick(opts.Group.Peers(), &r.hint)
-	if r.peer == nil {
-		return false, r.noPeers()
+func (r *run) try() (again bool, err error) {
+	if r.peer, err = r.pick(); err != nil {
+		return false, err
 	}
-	r.hint.Tried.Add(r.peer.Index())
-	r.tries--
+	visited := visit{peer: r.peer, run: r.peer.Runs()}
+	now := r.hint.Now
+	if r.started.IsZero() {
+		r.started = now
+	}
 	failure := r.exchangeHeads(now, false)
 	if failure != nil && r.diedIdle(failure) {
 		r.dropAttempt()
 		failure = r.exchangeHeads(now, true)
 	}
+	if failure != nil && errors.Is(failure.Err, upstream.ErrNotServing) {
+		r.dropAttempt()
+		r.peer.Free()
+		return true, nil
+	}
+	r.hint.Tried.Add(r.peer.Index())
+	r.visits = append(r.visits, visited)
+	r.tries--
 	again, err = r.judge(failure, now)
 	if failure != nil {
 		r.peer.Free() // after the failure was counted, so that nobody is sent to a peer that is out of use
@@ -73,6 +76,7 @@ func (r *run) exchangeHeads(now time.Time, fresh bool) *upstream.Error {
 	}
 	record.Connect = time.Since(now)
 	r.conn, r.reused = conn, conn.Reused()
+	r.beginBusy()
 	if !opts.Finish {
 		ex.OnGone(r.onGone)
 	}
@@ -142,6 +146,7 @@ func (r *run) release(fate upstream.Fate) {
 // releaseConn gives the connection back; from then on the client's leaving cancels nothing.
 func (r *run) releaseConn(fate upstream.Fate) {
 	r.ex.OnGone(nil)
+	r.endBusy()
 	r.conn.Release(fate)
 	r.conn = nil
 }
@@ -168,15 +173,6 @@ func mayHaveAnswered(err error) bool {
 // the request on a new one, if it may be sent twice.
 func (r *run) diedIdle(failure *upstream.Error) bool {
 	return r.reused && failure.Kind == upstream.Failed && r.lastAttempt().Received == 0 && r.repeatable(failure.Phase)
-}
-
-// noPeers ends an exchange that nobody can take.
-func (r *run) noPeers() error {
-	r.logNoPeers()
-	r.ex.Attempts = append(r.ex.Attempts, proxy.Attempt{
-		Peer: r.h.opts.Group.Name(), Status: http.StatusBadGateway, Connect: noTime, Head: noTime, Response: 0,
-	})
-	return &proxy.StatusError{Code: http.StatusBadGateway, Cause: proxy.CauseNoPeers, Err: errNoPeers}
 }
 
 // lastAttempt returns the record of the present attempt.

@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"spillway/balancer"
 	"spillway/buffering"
@@ -19,12 +20,18 @@ type Options struct {
 	Protocol upstream.Protocol
 	Spill    *buffering.SpillDir // nil: nothing goes to disk
 
-	Limits    buffering.Limits  // [buffer_size, buffers, busy_buffers_size, max_temp_file_size, temp_file_write_size]
-	Unbuffer  bool              // [buffering off]: the peer is read at the client's speed, with one buffer
-	Timeouts  upstream.Timeouts // [connect_timeout, send_timeout, read_timeout]
-	Retry     RetryPolicy       // [next_upstream ...]
-	SetHeader []Setting         // [set_header], besides the fields that tell the peer about the client
-	Params    []Setting         // [params]: CGI variables
+	Limits   buffering.Limits  // [buffer_size, buffers, busy_buffers_size, max_temp_file_size, temp_file_write_size]
+	Unbuffer bool              // [buffering off]: the peer is read at the client's speed, with one buffer
+	Timeouts upstream.Timeouts // [connect_timeout, send_timeout, read_timeout]
+	Retry    RetryPolicy       // [next_upstream ...]
+	// [busy_timeout]: an attempt that takes longer, to the last byte of the peer's response, is ended; 0: none. OnStuck, if it
+	// is not nil, is told the peer and how long the attempt took; the peer is not given to another process before it returns,
+	// and it must not block.
+	BusyTimeout time.Duration
+	OnStuck     func(p *upstream.Peer, took time.Duration)
+
+	SetHeader []Setting // [set_header], besides the fields that tell the peer about the client
+	Params    []Setting // [params]: CGI variables
 
 	BodyMemory int   // [client_body_buffer_size] in bytes: more of a request body goes to disk
 	BodyLimit  int64 // [client_max_body_size] in bytes; 0 is no limit

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"spillway/upstream"
 )
@@ -32,6 +33,26 @@ func (r *run) logDisabled(phase upstream.Phase) {
 
 func (r *run) logNoPeers() {
 	r.ex.Log().Error("no live upstreams", r.about()...)
+}
+
+func (r *run) logQueueFull(waiting int) {
+	r.ex.Log().Error("queue full", r.about("waiting", waiting)...)
+}
+
+func (r *run) logNoSlot(timeout time.Duration) {
+	r.ex.Log().Error("no slot free", r.about("took", seconds(timeout))...)
+}
+
+func (r *run) logNoProcess(timeout time.Duration) {
+	r.ex.Log().Error("no process ready", r.about("took", seconds(timeout))...)
+}
+
+func (r *run) logLeftQueue() {
+	r.ex.Log().Info("client left queue", r.about()...)
+}
+
+func (r *run) logStuck() {
+	r.ex.Log().Error("process stuck", r.about("took", seconds(r.h.opts.BusyTimeout))...)
 }
 
 func (r *run) logClientGone(phase upstream.Phase) {

@@ -79,9 +79,10 @@ func (r *run) endResponse(err error) {
 		fate = upstream.Reusable
 	}
 	r.bodyErr = err
-	if err != nil {
+	r.endBusy()
+	if err != nil && !r.stuck {
 		r.logCut(err)
-	} else if r.resp.Excess {
+	} else if err == nil && r.resp.Excess {
 		r.logExcess()
 	}
 	r.release(fate)

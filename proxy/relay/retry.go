@@ -90,7 +90,7 @@ func (r *run) judge(failure *upstream.Error, now time.Time) (again bool, err err
 		return false, nil
 	}
 	if met&(OnHTTP403|OnHTTP404) == 0 {
-		r.reportBroken(now, upstream.ReadingHead)
+		r.report(upstream.Broken, now, upstream.ReadingHead)
 	}
 	r.lastAttempt().Response = time.Since(now)
 	r.release(upstream.Spent)
@@ -98,6 +98,11 @@ func (r *run) judge(failure *upstream.Error, now time.Time) (again bool, err err
 }
 
 func (r *run) judgeFailure(failure *upstream.Error, now time.Time) (again bool, err error) {
+	if r.stuck {
+		r.lastAttempt().Status = http.StatusGatewayTimeout
+		r.report(upstream.Broken, now, failure.Phase)
+		return false, &proxy.StatusError{Code: http.StatusGatewayTimeout, Cause: proxy.CauseStuck, Err: failure}
+	}
 	if failure.Kind == upstream.Canceled || r.stream.err != nil {
 		r.peer.Report(upstream.Abandoned, now)
 		return false, r.abandon(failure)
@@ -106,11 +111,25 @@ func (r *run) judgeFailure(failure *upstream.Error, now time.Time) (again bool, 
 	final.Err = failure
 	r.lastAttempt().Status = final.Code
 	r.logFailed(failure)
-	r.reportBroken(now, failure.Phase)
-	if r.h.opts.Retry.On&met != 0 && r.mayTryNext() && r.repeatable(failure.Phase) {
+	died := r.died(failure)
+	if died {
+		r.report(upstream.Died, now, failure.Phase)
+	} else {
+		r.report(upstream.Broken, now, failure.Phase)
+	}
+	if r.h.opts.Retry.On&met == 0 || !r.repeatable(failure.Phase) {
+		return false, final
+	}
+	if r.mayTryNext() {
 		return true, nil
 	}
-	return false, final
+	r.final = final
+	return died && r.mayAwaitNext(failure.Phase), final
+}
+
+// died says whether a failure looks like the end of the peer's process: nobody listens, or not a byte of an answer came.
+func (r *run) died(failure *upstream.Error) bool {
+	return failure.Kind == upstream.Refused || failure.Kind == upstream.Failed && r.lastAttempt().Received == 0
 }
 
 // abandon says how an exchange ends in whose failure the peer has no part. As in nginx, the attempt has no status.
@@ -130,17 +149,33 @@ func (r *run) abandon(failure *upstream.Error) error {
 	}
 }
 
-// reportBroken counts a failure of the peer.
-func (r *run) reportBroken(now time.Time, phase upstream.Phase) {
-	if r.peer.Report(upstream.Broken, now) {
+// report counts a failure of the peer, unless the process that failed has been replaced meanwhile.
+func (r *run) report(outcome upstream.Outcome, now time.Time, phase upstream.Phase) {
+	if r.visits[len(r.visits)-1].run != r.peer.Runs() {
+		return
+	}
+	if r.peer.Report(outcome, now) {
 		r.logDisabled(phase)
 	}
 }
 
 // mayTryNext says whether the limits of retries leave room for another attempt.
-func (r *run) mayTryNext() bool {
+func (r *run) mayTryNext() bool { return r.tries > 0 && r.inTime() }
+
+func (r *run) inTime() bool {
 	limit := r.h.opts.Retry.Timeout
-	return r.tries > 0 && (limit == 0 || time.Since(r.started) < limit)
+	return limit == 0 || time.Since(r.started) < limit
+}
+
+// mayAwaitNext says whether a request that no peer is left for may wait for the next process of one: the end of a process
+// is to cost no request. One that has reached a process, and may be what ended it, gets only one more chance, lest it end
+// all others, one after the other.
+func (r *run) mayAwaitNext(phase upstream.Phase) bool {
+	if r.h.opts.Group.HoldTimeout() == 0 || r.h.opts.Retry.Tries > 0 || !r.inTime() || r.resent {
+		return false
+	}
+	r.resent = phase != upstream.Connecting
+	return true
 }
 
 // repeatable says whether the request may be sent once more after an attempt that came as far as phase: a body that was

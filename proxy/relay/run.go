@@ -21,12 +21,18 @@ type run struct {
 	spans   []span
 	scratch []byte // the values of fields
 
-	hint    balancer.Hint
-	tries   int       // attempts left
-	started time.Time // of the first attempt
-	peer    *upstream.Peer
+	hint    balancer.Hint // Now is when the present attempt began
+	visits  []visit       // the peers in hint.Tried
+	waiter  upstream.Waiter
+	tries   int                // attempts left
+	started time.Time          // of the first attempt
+	resent  bool               // the request is on its way once more to the next process of a peer
+	final   *proxy.StatusError // what the client gets if no process comes for that
+	peer    *upstream.Peer     // a slot of it is held during an attempt
 	conn    *upstream.Conn
-	reused  bool  // the connection had been idle before
+	reused  bool // the connection had been idle before
+	busy    busy
+	stuck   bool  // the attempt took longer than busy_timeout
 	sendErr error // the request could not be sent whole; the answer may have come even so
 	resp    upstream.Response
 	buffer  *buffering.Buffer // nginx's buffer_size
@@ -37,6 +43,7 @@ type run struct {
 
 	// Methods that are handed out as callbacks, bound once per run so that an exchange does not allocate them.
 	onGone       func()
+	onLeave      func()
 	onSpill      func(path string)
 	onSpillError func(err error)
 	onBodySpill  func(path string)
@@ -49,6 +56,7 @@ func (h *Handler) begin(ex *proxy.Exchange) *run {
 	if r == nil {
 		r = &run{h: h, pumped: make(chan struct{}, 1)}
 		r.onGone, r.onSpill, r.onSpillError = r.cancelAttempt, r.logSpill, r.logSpillError
+		r.onLeave, r.waiter.Pick, r.waiter.Tried = r.waiter.Leave, r.pickFrom, r.triedProcess
 		r.onBodySpill, r.onStderr = r.logBodySpill, r.logStderr
 	}
 	r.ex = ex
@@ -75,5 +83,8 @@ func (r *run) end() {
 	r.resp.Header, r.resp.Buf = nil, nil
 	r.stream = bodyStream{}
 	r.hint.Tried.Clear()
+	r.visits = r.visits[:0]
+	r.waiter.Reset()
+	r.started, r.resent, r.final, r.stuck = time.Time{}, false, nil, false
 	h.runs.Put(r)
 }

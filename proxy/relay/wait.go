@@ -1,0 +1,147 @@
+package relay
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"spillway/proxy"
+	"spillway/upstream"
+)
+
+// A run gets its peer in two ways:
+//
+//  1. pick asks the picker. That is all, as long as some peer has a free slot and nobody waits;
+//  2. wait joins the group's queue, which asks the picker by pickFrom as soon as there is something to choose from. A
+//     request that was tried on all peers waits there, too, for one that has got another process.
+
+// retryAfter is what a client is told that got no peer: long enough for a process to start, short enough for a visitor.
+const retryAfter = 5 * time.Second
+
+// visit is a peer that the exchange was tried on.
+type visit struct {
+	peer *upstream.Peer
+	run  uint64 // its process, by Peer.Runs
+}
+
+// pick chooses the peer of the next attempt and takes its slot. A retry does not queue behind those that came later.
+func (r *run) pick() (*upstream.Peer, error) {
+	opts := &r.h.opts
+	r.hint.Now = time.Now()
+	if len(r.visits) > 0 || !opts.Group.Crowded() {
+		if p := opts.Picker.Pick(opts.Group.Peers(), &r.hint); p != nil {
+			return p, nil
+		}
+	}
+	return r.wait()
+}
+
+// wait waits for a peer, as far as the group lets requests wait.
+func (r *run) wait() (*upstream.Peer, error) {
+	w, ex := &r.waiter, r.ex
+	if w.Since.IsZero() {
+		w.Since = r.hint.Now
+	}
+	w.Retry = len(r.visits) > 0
+	if limit := r.h.opts.Retry.Timeout; limit > 0 && w.Retry {
+		w.Until = r.started.Add(limit)
+	}
+	r.h.opts.Group.Join(w)
+	if !r.h.opts.Finish {
+		ex.OnGone(r.onLeave)
+	}
+	p, err := w.Await()
+	ex.OnGone(nil)
+	ex.Queued = w.Total
+	if err == nil && !r.h.opts.Finish && ex.Gone() {
+		p.Free()
+		err = upstream.ErrLeft
+	}
+	if err != nil {
+		return nil, r.unserved(err)
+	}
+	return p, nil
+}
+
+// pickFrom is upstream.Waiter's Pick.
+func (r *run) pickFrom(from []*upstream.Peer) *upstream.Peer {
+	r.hint.Now = time.Now()
+	p := r.h.opts.Picker.Pick(from, &r.hint)
+	if p == nil && r.forgetRestarted() {
+		p = r.h.opts.Picker.Pick(from, &r.hint)
+	}
+	return p
+}
+
+// forgetRestarted makes those peers usable again that have got another process since they were tried.
+func (r *run) forgetRestarted() bool {
+	left := r.visits[:0]
+	for _, v := range r.visits {
+		if v.peer.Runs() == v.run {
+			left = append(left, v)
+		} else {
+			r.hint.Tried.Remove(v.peer.Index())
+		}
+	}
+	forgot := len(left) < len(r.visits)
+	r.visits = left
+	return forgot
+}
+
+// triedProcess is upstream.Waiter's Tried.
+func (r *run) triedProcess(p *upstream.Peer) bool {
+	for _, v := range r.visits {
+		if v.peer == p {
+			return v.run == p.Runs()
+		}
+	}
+	return false
+}
+
+// unserved ends an exchange that got no peer.
+func (r *run) unserved(err error) error {
+	r.peer = nil
+	group := r.h.opts.Group
+	switch {
+	case errors.Is(err, upstream.ErrLeft):
+		r.logLeftQueue()
+		return &proxy.StatusError{Code: proxy.StatusClientGone, Cause: proxy.CauseClientGone, Err: err}
+	case errors.Is(err, upstream.ErrQueueFull):
+		r.logQueueFull(group.Queue().Length)
+		return r.later(proxy.CauseQueueFull, err)
+	case errors.Is(err, upstream.ErrNoSlot):
+		r.logNoSlot(group.QueueTimeout())
+		return r.later(proxy.CauseNoSlot, err)
+	case errors.Is(err, upstream.ErrNoProcess):
+		r.logNoProcess(group.HoldTimeout())
+		return r.later(proxy.CauseNoProcess, err)
+	case r.final != nil:
+		return r.final
+	default:
+		return r.noPeers()
+	}
+}
+
+// later is the answer to a request that may be served when it comes again.
+func (r *run) later(cause proxy.Cause, err error) error {
+	r.noAttempt(http.StatusServiceUnavailable)
+	return &proxy.StatusError{Code: http.StatusServiceUnavailable, Cause: cause, Err: err, RetryAfter: retryAfter}
+}
+
+// noPeers ends an exchange that nobody can take.
+func (r *run) noPeers() error {
+	r.logNoPeers()
+	r.noAttempt(http.StatusBadGateway)
+	return &proxy.StatusError{Code: http.StatusBadGateway, Cause: proxy.CauseNoPeers, Err: upstream.ErrNoPeers}
+}
+
+// noAttempt records, as nginx does, an attempt on the group as a whole.
+func (r *run) noAttempt(status int) {
+	r.ex.Attempts = append(r.ex.Attempts, proxy.Attempt{
+		Peer: r.h.opts.Group.Name(), Status: status, Connect: noTime, Head: noTime, Response: 0,
+	})
+}
+
+// seconds is a length of time as the configuration writes it.
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s" }
