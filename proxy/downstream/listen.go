@@ -14,7 +14,11 @@ import (
 // Listen opens a listener by the address of an nginx listen directive: "8080" and "*:8080" are all IPv4 addresses,
 // "127.0.0.1:8080" one, "127.0.0.1" port 80, "[::]:8080" all IPv6 addresses, "unix:/path" a socket file. The error is one
 // line that says what to do.
-func Listen(address string) (net.Listener, error) {
+func Listen(address string) (net.Listener, error) { return ListenNaming(address, nil) }
+
+// ListenNaming is Listen with an error that names who has the port: owner returns the program that listens on it, such as
+// "nginx.exe (pid 4711)", or "" when there is none or it is not to be found out.
+func ListenNaming(address string, owner func(port int) string) (net.Listener, error) {
 	network, addr, err := parseAddress(address)
 	if err != nil {
 		return nil, fmt.Errorf("listen %s: %w", address, err)
@@ -28,7 +32,7 @@ func Listen(address string) (net.Listener, error) {
 		ln, err = config.Listen(context.Background(), network, addr)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("listen %s: %w", address, explain(err))
+		return nil, fmt.Errorf("listen %s: %w", address, explain(err, spotOf(network, addr, owner)))
 	}
 	return ln, nil
 }
@@ -95,11 +99,31 @@ func isLeftOver(path string) bool {
 	return err != nil
 }
 
+// spot is where a listen failed.
+type spot struct {
+	port  int // 0: none, it is a unix socket
+	asked bool
+	owner string // who has the port, if that is known
+}
+
+func spotOf(network, addr string, owner func(port int) string) spot {
+	if network == "unix" {
+		return spot{}
+	}
+	_, digits, _ := net.SplitHostPort(addr)
+	port, _ := strconv.Atoi(digits) // parseAddress has checked it
+	p := spot{port: port}
+	if owner != nil && port > 0 {
+		p.asked, p.owner = true, owner(port)
+	}
+	return p
+}
+
 // explain makes one line for the operator of what the system said.
-func explain(err error) error {
+func explain(err error, at spot) error {
 	for _, known := range listenErrors {
 		if errors.Is(err, known.err) {
-			return fmt.Errorf("%w; %s", known.err, known.text)
+			return fmt.Errorf("%w; %s", known.err, known.advice(at))
 		}
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
@@ -110,6 +134,11 @@ func explain(err error) error {
 
 // listenError is what to say about an error of the system.
 type listenError struct {
-	err  error
-	text string
+	err    error
+	advice func(at spot) string
+}
+
+// noAddress is the advice for an address that no interface has.
+func noAddress(spot) string {
+	return "this machine does not have the address; choose one that it has, or * for all"
 }

@@ -1,6 +1,8 @@
 package downstream_test
 
 import (
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -52,4 +54,25 @@ func TestListen_Refuses(t *testing.T) {
 	}
 	defer taken.Close()
 	f(taken.Addr().String(), "another program")
+}
+
+func TestListen_NamesWhoHasThePort(t *testing.T) {
+	taken, err := downstream.Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	asked := 0
+	ln, err := downstream.ListenNaming(taken.Addr().String(), func(port int) string {
+		asked = port
+		return "httpd (pid 7)"
+	})
+	if err == nil {
+		ln.Close()
+		t.Fatal("got no error")
+	}
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	if !strings.Contains(err.Error(), "; httpd (pid 7) ") || !strings.Contains(err.Error(), "stop it") || strconv.Itoa(asked) != port {
+		t.Errorf("got %q, asked for %d, want it to name the program", err, asked)
+	}
 }

@@ -8,7 +8,26 @@ import "syscall"
 func exclusive(_, _ string, _ syscall.RawConn) error { return nil }
 
 var listenErrors = []listenError{
-	{syscall.EADDRINUSE, "another program listens there already; stop it, or choose another port"},
-	{syscall.EADDRNOTAVAIL, "this machine does not have the address; choose one that it has, or * for all"},
-	{syscall.EACCES, "not allowed; ports below 1024 take root, or CAP_NET_BIND_SERVICE"},
+	{syscall.EADDRINUSE, inUse},
+	{syscall.EADDRNOTAVAIL, noAddress},
+	{syscall.EACCES, denied},
+}
+
+func inUse(at spot) string {
+	switch {
+	case at.owner != "":
+		return at.owner + " listens there already; stop it, or choose another port"
+	case at.port == 0:
+		return "another program listens there already, or the file is no socket; stop it, or choose another path"
+	default:
+		return "another program listens there already; stop it, or choose another port"
+	}
+}
+
+func denied(at spot) string {
+	if at.port == 0 {
+		return "not allowed; the account needs the right to write to the folder"
+	}
+	return "not allowed; ports below 1024 take root or CAP_NET_BIND_SERVICE: setcap cap_net_bind_service=+ep on the " +
+		"program, AmbientCapabilities=CAP_NET_BIND_SERVICE in a systemd unit, or choose another port"
 }

@@ -25,8 +25,31 @@ func exclusive(network, _ string, raw syscall.RawConn) error {
 }
 
 var listenErrors = []listenError{
-	{windows.WSAEADDRINUSE, "another program listens there already; find it with netstat -ano, or choose another port"},
-	{windows.WSAEADDRNOTAVAIL, "this machine does not have the address; choose one that it has, or * for all"},
-	{windows.WSAEACCES, "another program has the port for itself, or Windows keeps it (netsh interface ipv4 show " +
-		"excludedportrange protocol=tcp); choose another port"},
+	{windows.WSAEADDRINUSE, inUse},
+	{windows.WSAEADDRNOTAVAIL, noAddress},
+	{windows.WSAEACCES, denied},
+}
+
+func inUse(at spot) string {
+	if at.owner == "" {
+		return "another program listens there already; find it with netstat -ano, or choose another port"
+	}
+	return at.owner + " listens there already; stop it, or choose another port"
+}
+
+// denied is about a port that somebody has for himself: another program, http.sys, which is process 4 and serves IIS and
+// others, or Windows, which keeps ranges for Hyper-V, containers and others.
+func denied(at spot) string {
+	const (
+		system = "netsh http show servicestate tells whether it is http.sys, for IIS or another service"
+		ranges = "netsh interface ipv4 show excludedportrange protocol=tcp tells whether Windows keeps it"
+	)
+	switch {
+	case at.owner != "":
+		return at.owner + " has the port for itself; stop it, or choose another port; for the pid 4, " + system
+	case at.asked:
+		return "no program listens there; " + ranges + ", " + system + "; or choose another port"
+	default:
+		return "another program has the port for itself, or " + ranges + ", " + system + "; or choose another port"
+	}
 }
