@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/windows"
@@ -9,6 +10,7 @@ import (
 var (
 	kernel32              = windows.NewLazySystemDLL("kernel32.dll")
 	user32                = windows.NewLazySystemDLL("user32.dll")
+	freeConsole           = kernel32.NewProc("FreeConsole")
 	allocConsole          = kernel32.NewProc("AllocConsole")
 	getConsoleWindow      = kernel32.NewProc("GetConsoleWindow")
 	setConsoleCtrlHandler = kernel32.NewProc("SetConsoleCtrlHandler")
@@ -25,8 +27,12 @@ func HiddenConsole() error {
 	if hasConsole() {
 		return nil
 	}
+	_, _, _ = freeConsole.Call() // one that is there in name only, as under Wine; else an error
 	if done, _, err := allocConsole.Call(); done == 0 {
 		return fmt.Errorf("allocate console: %w", err)
+	}
+	if !hasConsole() {
+		return errors.New("allocate console: there is none all the same") // Wine without a display
 	}
 	if window, _, _ := getConsoleWindow.Call(); window != 0 {
 		_, _, _ = showWindow.Call(window, windows.SW_HIDE) // says whether it was visible before

@@ -19,6 +19,7 @@ type Command struct {
 	Uninstall uninstallCommand `cmd:"" help:"Stop the service and remove it."`
 	Start     startCommand     `cmd:"" help:"Start the service and wait until it serves."`
 	Stop      stopCommand      `cmd:"" help:"Stop the service: running requests may end."`
+	Reload    reloadCommand    `cmd:"" help:"Have the service read its configuration anew; what came of it is in its error log."`
 	Status    statusCommand    `cmd:"" help:"Say how the service is; exit 1 if it does not serve."`
 }
 
@@ -125,6 +126,11 @@ type stopCommand struct{ named }
 
 // Run stops the service.
 func (c *stopCommand) Run() error { return c.on(Stop) }
+
+type reloadCommand struct{ named }
+
+// Run asks the service to reload.
+func (c *reloadCommand) Run() error { return c.on(Reload) }
 
 type statusCommand struct{ named }
 

@@ -28,5 +28,8 @@ func Start(string, io.Writer) error { return errSystemd }
 // Stop stops one on Windows.
 func Stop(string, io.Writer) error { return errSystemd }
 
+// Reload has one on Windows read its configuration anew.
+func Reload(string, io.Writer) error { return errSystemd }
+
 // Status tells the state of one on Windows.
 func Status(string, io.Writer) error { return errSystemd }

@@ -109,6 +109,21 @@ func stop(s *mgr.Service, out io.Writer) error {
 	return say(out, "service %s has stopped after %s", s.Name, since(began))
 }
 
+// Reload has the service read its configuration anew, as `sc control NAME paramchange` does. It returns at once.
+func Reload(name string, out io.Writer) error {
+	s, err := open(name, windows.SERVICE_PAUSE_CONTINUE)
+	if err != nil {
+		return err
+	}
+	defer closeService(s)
+	if _, err := s.Control(svc.ParamChange); errors.Is(err, windows.ERROR_SERVICE_NOT_ACTIVE) {
+		return errors.New("it does not run")
+	} else if err != nil {
+		return explain(err)
+	}
+	return say(out, "service %s was asked to reload", name)
+}
+
 // settle waits until the service is in none of these states. It gives up when there was no sign of progress for a minute,
 // which is four times what the service itself asks for.
 func settle(s *mgr.Service, passing ...svc.State) (svc.Status, error) {
