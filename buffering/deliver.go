@@ -235,7 +235,7 @@ func (p *Pipe) emptyFile() {
 	}
 	p.moving = true
 	p.mu.Unlock()
-	p.file.empty()
+	p.file.cut(0)
 	p.mu.Lock()
 	p.moving = false
 	p.fileR, p.fileW = 0, 0

@@ -224,6 +224,9 @@ func (p *Pipe) spill() {
 	p.mu.Unlock()
 
 	end, err := p.writeFile(batch, offset)
+	if err != nil && p.file != nil {
+		p.file.cut(offset) // what was written of the batch stays in memory
+	}
 	report := err != nil && !p.reported && p.opts.OnSpillError != nil
 	if report {
 		p.opts.OnSpillError(err)
@@ -235,6 +238,9 @@ func (p *Pipe) spill() {
 		p.failedAt = time.Now()
 		p.reported = true
 		p.in.prepend(batch)
+		if p.fileW > 0 {
+			p.emptyFile() // should the deliver side have come to its end meanwhile
+		}
 	} else {
 		p.failedAt = time.Time{}
 		p.spilled += end - offset

@@ -68,14 +68,17 @@ func (f *spillFile) readAt(b []byte, offset int64) error {
 	return fmt.Errorf("read spill file %s: %w", f.path(), err)
 }
 
-// empty gives the space back, without waiting for the close. Where that fails the space stays accounted for.
-func (f *spillFile) empty() {
-	if f.file.Truncate(0) != nil {
+// cut gives the space beyond size back, without waiting for the close. Where that fails the space stays accounted for.
+func (f *spillFile) cut(size int64) {
+	if f.size <= size {
+		return
+	}
+	if f.file.Truncate(size) != nil {
 		f.dir.errors.Add(1)
 		return
 	}
-	f.dir.release(f.size)
-	f.size = 0
+	f.dir.release(f.size - size)
+	f.size = size
 }
 
 // close ends the file; it leaves no trace.
