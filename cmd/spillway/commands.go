@@ -1,18 +1,17 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 
 	"spillway/cmd/spillway/internal/app"
+	"spillway/cmd/spillway/internal/control"
 	"spillway/cmd/spillway/internal/demo"
+	"spillway/cmd/spillway/internal/service"
 	"spillway/configs"
 	"spillway/upstream/supervisor"
 )
@@ -29,6 +28,11 @@ func load(named fileName) (config *configs.Config, err error) {
 			return demoConfig()
 		}
 	}
+	return loadFile(file)
+}
+
+// loadFile reads the configuration in a file.
+func loadFile(file string) (config *configs.Config, err error) {
 	config, err = configs.Load(file)
 	problems, isProblems := errors.AsType[configs.Problems](err)
 	if err != nil && !isProblems || config == nil {
@@ -49,33 +53,16 @@ func demoConfig() (*configs.Config, error) {
 	return configs.Parse(demo.Name, demo.Config(exe))
 }
 
-// runCommand serves until a signal.
+// runCommand serves until a signal, a command or the service manager ends it.
 type runCommand struct{}
 
-// Run starts everything and stops it in order at the first signal; a second one ends the program at once, and the
-// processes with it: see supervisor.Guard.
+// Run starts everything, and stops it in order at the end: see instance.
 func (runCommand) Run(line *commandLine) error {
-	config, err := load(line.Config)
+	i, err := newInstance(line.Config)
 	if err != nil {
 		return err
 	}
-	// On Windows os.Interrupt is Ctrl+C and Ctrl+Break; SIGTERM is the end of the console, of the session or of Windows.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal has its default effect: it ends the program at once
-	server, err := app.Start(ctx, app.Options{Config: config, Version: version(), Out: os.Stdout, Guard: guard})
-	if errors.Is(err, context.Canceled) {
-		return nil // a signal came before all was started
-	}
-	if err != nil {
-		return err
-	}
-	select {
-	case <-ctx.Done():
-	case err = <-server.Failed():
-	}
-	stop() // AfterFunc may not have come to it yet
-	return errors.Join(err, server.Stop())
+	return service.Run(i.place.Path, i.run)
 }
 
 // checkCommand looks for problems and starts nothing.
@@ -143,13 +130,23 @@ func guard() *exec.Cmd {
 	return exec.Command(exe, "guard") //nolint:noctx // it ends when its pipe does, not with a context
 }
 
-// complain prints an error for the operator: each problem of a configuration on a line of its own.
+// complain prints an error for the operator.
 func complain(w io.Writer, err error) {
+	for _, line := range linesOf(err) {
+		_, _ = fmt.Fprintln(w, line)
+	}
+}
+
+// linesOf returns an error as it is shown: each problem of a configuration on a line of its own.
+func linesOf(err error) (lines []string) {
 	if problems, ok := errors.AsType[configs.Problems](err); ok {
 		for _, p := range problems {
-			_, _ = fmt.Fprintln(w, p)
+			lines = append(lines, p.String())
 		}
-		return
+		return lines
 	}
-	_, _ = fmt.Fprintln(w, "spillway:", err)
+	if answered, ok := errors.AsType[*control.LinesError](err); ok {
+		return answered.Lines
+	}
+	return []string{"spillway: " + err.Error()}
 }

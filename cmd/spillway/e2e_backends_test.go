@@ -285,7 +285,7 @@ func (s *site) testTerminate(t *testing.T) {
 	if n := len(s.processes(t)); n < 8 {
 		t.Fatalf("got %d processes, want eight at least", n)
 	}
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
 		t.Fatal(err)
 	}
 	if status := s.waitEnd(t); status != 0 {

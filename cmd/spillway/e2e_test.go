@@ -41,6 +41,10 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	program = filepath.Join(dir, "spillway")
+	if err := os.Setenv("RUNTIME_DIRECTORY", filepath.Join(dir, "run")); err != nil { // for the sockets of all instances
+		log.Print(err)
+		return 1
+	}
 	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
 		log.Printf("go build: %v\n%s", err, out)
 		return 1

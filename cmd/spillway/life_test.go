@@ -210,7 +210,7 @@ func TestRun_ServesWithoutAnyProcess(t *testing.T) {
 			t.Errorf("got %s, %d exits, the last with %s", p.State, p.Process.Exits, *p.Process.LastExit)
 		}
 	}
-	s.signal(t, syscall.SIGTERM)
+	s.signal(t, syscall.SIGQUIT)
 	s.checkEnded(t, 0)
 	if !strings.Contains(s.output.String(), "none is ready, see the error log") {
 		t.Errorf("got %s", s.output.String())
@@ -242,7 +242,7 @@ func TestRun_ASignalEndsTheStart(t *testing.T) {
 	eventually(t, "the processes are being started", func() bool {
 		return !refuses(admin) && peers(t, admin)[1].Process.State == "starting"
 	})
-	s.signal(t, syscall.SIGTERM)
+	s.signal(t, syscall.SIGQUIT)
 	s.checkEnded(t, 0)
 	if s.output.Len() > 0 {
 		t.Errorf("got %q, want nothing", s.output.String())
@@ -298,7 +298,7 @@ func (s *site) startDownload(t *testing.T) (net.Conn, *http.Response) {
 }
 
 func TestRun_ASignalLetsRunningExchangesEnd(t *testing.T) {
-	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGQUIT} {
 		t.Run(fmt.Sprint(signal), func(t *testing.T) {
 			s, _ := startDemo(t, demoBackend(1), "")
 			letGo(t, s.dir)
@@ -322,7 +322,7 @@ func TestRun_ShutdownTimeoutCutsTheRest(t *testing.T) {
 	letGo(t, s.dir)
 	s.awaitHello(t)
 	_, resp := s.startDownload(t)
-	s.signal(t, syscall.SIGTERM)
+	s.signal(t, syscall.SIGQUIT)
 	s.checkEnded(t, 0)
 	if n, err := io.Copy(io.Discard, resp.Body); n == 32<<20 || err == nil {
 		t.Errorf("got %d bytes, %v, want less", n, err)
@@ -337,11 +337,11 @@ func TestRun_ASecondSignalEndsAtOnce(t *testing.T) {
 	letGo(t, s.dir)
 	s.awaitHello(t)
 	s.startDownload(t)
-	s.signal(t, syscall.SIGTERM)
+	s.signal(t, syscall.SIGINT)
 	eventually(t, "nobody is let in", func() bool { return refuses(s.addr) })
-	s.signal(t, syscall.SIGTERM)
+	s.signal(t, syscall.SIGINT)
 	s.waitEnd(t)
-	if status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGTERM {
+	if status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || status.Signal() != syscall.SIGINT {
 		t.Errorf("got %v, want the signal's default effect", s.cmd.ProcessState)
 	}
 	eventually(t, "the processes have ended", func() bool { return len(s.processes(t)) == 0 })

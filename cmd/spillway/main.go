@@ -8,15 +8,24 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+
+	"spillway/cmd/spillway/internal/service"
 )
 
 // commandLine is what can be written after the program's name.
 type commandLine struct {
 	Config fileName `short:"c" placeholder:"FILE" help:"Configuration; without it ./spillway.yaml, without one the demo."`
 
-	Run     runCommand     `cmd:"" default:"1" help:"Start the processes and serve; also without a command."`
-	Check   checkCommand   `cmd:"" help:"Print every problem of the configuration; exit 1 if there is one."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Run     runCommand      `cmd:"" default:"1" help:"Start the processes and serve; also without a command."`
+	Check   checkCommand    `cmd:"" help:"Print every problem of the configuration; exit 1 if there is one."`
+	Reload  reloadCommand   `cmd:"" help:"Serve the configuration as it is now."`
+	Restart restartCommand  `cmd:"" help:"Replace the processes of all or one upstream, one by one."`
+	Reopen  reopenCommand   `cmd:"" help:"Open the log files anew, after they were renamed."`
+	Quit    quitCommand     `cmd:"" help:"End when the running requests have been answered."`
+	Stop    stopCommand     `cmd:"" help:"End at once; running requests are cut."`
+	Status  statusCommand   `cmd:"" help:"Show what runs, with the state of each process."`
+	Service service.Command `cmd:"" help:"Install, start, stop or remove the Windows service."`
+	Version versionCommand  `cmd:"" help:"Print the version."`
 
 	DemoProcess demoCommand  `cmd:"" hidden:"" help:"One process of the built-in demo."`
 	Guard       guardCommand `cmd:"" hidden:"" help:"Ends the processes when spillway was killed."`
@@ -55,7 +64,7 @@ func main() {
 		complain(os.Stderr, fmt.Errorf("%w; see spillway --help", err))
 		os.Exit(exitUsage)
 	}
-	if err := command.Run(); err != nil {
+	if err := command.Run(service.Source{File: string(line.Config), Load: loadFile}); err != nil {
 		complain(os.Stderr, err)
 		os.Exit(exitFailed)
 	}

@@ -119,7 +119,7 @@ func startSpillway(t *testing.T, s setup) *rival {
 	}
 	running := startProgram(t, dir, r.addr, s.yaml(r))
 	r.stop = func() {
-		if err := running.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		if err := running.cmd.Process.Signal(syscall.SIGQUIT); err != nil {
 			t.Fatal(err)
 		}
 		running.waitEnd(t)

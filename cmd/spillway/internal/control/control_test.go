@@ -206,8 +206,8 @@ func TestServer_SurvivesGarbage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetDeadline(time.Now().Add(patience))
-		_, _ = conn.Write([]byte(text)) // the server may have closed before all was written
+		_ = conn.SetDeadline(time.Now().Add(3 * time.Second)) // under Wine an end is not always seen
+		_, _ = conn.Write([]byte(text))                       // the server may have closed before all was written
 		answer := make([]byte, 100)
 		if n, _ := conn.Read(answer[:min(len(answer), len(text))]); n > 0 && strings.HasPrefix(string(answer[:n]), "HTTP/1.1 2") {
 			t.Errorf("%.40q: got %q", text, answer[:n])

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"spillway/cmd/spillway/internal/app"
+)
+
+// writeTables writes the state for an operator at a terminal.
+func writeTables(w io.Writer, r *statusReport, now time.Time) error {
+	t := &tables{now: now}
+	t.line("spillway %s, pid %d, %s since %s (%s), configuration %s", r.Version, r.PID, r.Phase,
+		r.Started.Local().Format(time.DateTime), age(now.Sub(r.Started)), r.Config)
+	if len(r.Listeners) > 0 {
+		t.line("\nLISTENER\tCLIENTS\tREADING\tWRITING\tWAITING\tACCEPTED")
+	}
+	for i := range r.Listeners {
+		l := &r.Listeners[i]
+		t.line("%s\t%d\t%d\t%d\t%d\t%d", l.Address, l.Active, l.Reading, l.Writing, l.Waiting, l.Accepted)
+	}
+	for i := range r.Upstreams {
+		t.upstream(&r.Upstreams[i])
+	}
+	if len(r.Listeners) > 0 {
+		t.line("\nbuffers %s, spill files %d with %s", budget(r.Buffers), r.Temp.Files, budget(r.Temp.BudgetStatus))
+	}
+	return t.write(w)
+}
+
+// tables collects lines whose columns are set off by tabs.
+type tables struct {
+	now  time.Time
+	text strings.Builder
+}
+
+// line adds a line. Control characters, which would speak to the terminal, are taken out of it.
+func (t *tables) line(format string, args ...any) {
+	text := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' && r != '\n' {
+			return '?'
+		}
+		return r
+	}, fmt.Sprintf(format, args...))
+	t.text.WriteString(text + "\n")
+}
+
+func (t *tables) write(w io.Writer) error {
+	aligned := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if _, err := io.WriteString(aligned, t.text.String()); err != nil {
+		return err
+	}
+	return aligned.Flush()
+}
+
+// upstream adds the peers of an upstream, or its processes.
+func (t *tables) upstream(u *app.UpstreamStatus) {
+	inflight, processes := int64(0), false
+	for i := range u.Peers {
+		inflight += u.Peers[i].Inflight
+		processes = processes || u.Peers[i].Process != nil
+	}
+	t.line("\nupstream %s (%s): %d in flight, %d idle connections", u.Name, u.Protocol, inflight, u.Idle)
+	if processes {
+		t.line("PROCESS\tPORT\tPID\tSTATE\tSINCE\tREQUESTS\tIN FLIGHT\tFAILURES\tRESTARTS\tLAST EXIT")
+	} else {
+		t.line("PEER\tSTATE\tREQUESTS\tIN FLIGHT\tFAILURES")
+	}
+	for i := range u.Peers {
+		t.peer(&u.Peers[i])
+	}
+}
+
+func (t *tables) peer(p *app.PeerStatus) {
+	if p.Process == nil {
+		t.line("%s\t%s\t%d\t%d\t%d", p.Address, p.State, p.Requests, p.Inflight, p.Failures)
+		return
+	}
+	state := p.Process.State
+	if p.State == "disabled" { // by failures, which the process knows nothing of
+		state += ", " + p.State
+	}
+	_, port, _ := net.SplitHostPort(p.Address)
+	t.line("%d\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s", p.Process.Number, port, pid(p.Process.PID), state,
+		age(t.now.Sub(p.Process.Since)), p.Requests, p.Inflight, p.Failures, p.Process.Restarts, orDash(p.Process.LastExit))
+}
+
+// pid writes the id of a process that may not be there.
+func pid(id int) string {
+	if id == 0 {
+		return "-"
+	}
+	return strconv.Itoa(id)
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+// age writes a length of time in two units at most.
+func age(d time.Duration) string {
+	s := int64(max(0, d).Seconds())
+	const minute, hour, day = 60, 3600, 24 * 3600
+	switch {
+	case s < minute:
+		return fmt.Sprintf("%ds", s)
+	case s < hour:
+		return fmt.Sprintf("%dm%02ds", s/minute, s%minute)
+	case s < day:
+		return fmt.Sprintf("%dh%02dm", s/hour, s%hour/minute)
+	default:
+		return fmt.Sprintf("%dd%02dh", s/day, s%day/hour)
+	}
+}
+
+// budget writes how much of it is in use.
+func budget(b app.BudgetStatus) string {
+	if b.Budget == 0 {
+		return size(b.InUse)
+	}
+	return size(b.InUse) + " of " + size(b.Budget)
+}
+
+// size writes a number of bytes for people.
+func size(bytes int64) string {
+	units, value := []string{"B", "KiB", "MiB", "GiB", "TiB"}, float64(bytes)
+	for len(units) > 1 && value >= 1024 {
+		units, value = units[1:], value/1024
+	}
+	if units[0] == "B" {
+		return fmt.Sprintf("%d B", bytes)
+	}
+	return fmt.Sprintf("%.1f %s", value, units[0])
+}
