@@ -11,6 +11,7 @@ import (
 	"spillway/cmd/spillway/internal/app"
 	"spillway/cmd/spillway/internal/control"
 	"spillway/cmd/spillway/internal/demo"
+	"spillway/cmd/spillway/internal/doctor"
 	"spillway/cmd/spillway/internal/service"
 	"spillway/configs"
 	"spillway/upstream/supervisor"
@@ -19,21 +20,23 @@ import (
 // defaultFile is the configuration that is read without -c, from the current folder.
 const defaultFile = "spillway.yaml"
 
-// load reads the configuration and compares it with this machine. All problems of the file are in the error.
-func load(named fileName) (config *configs.Config, err error) {
-	file := string(named)
-	if file == "" {
-		file = defaultFile
-		if _, err := os.Stat(file); errors.Is(err, os.ErrNotExist) {
-			return demoConfig()
-		}
+// configOf reads the configuration, or takes the demo's when there is none. Beside problems there may be a configuration of
+// what could be read.
+func configOf(named fileName) (*configs.Config, error) {
+	if _, err := os.Stat(defaultFile); named == "" && errors.Is(err, os.ErrNotExist) {
+		return demoConfig()
 	}
-	return loadFile(file)
+	return configs.Load(pathOf(named))
 }
 
-// loadFile reads the configuration in a file.
-func loadFile(file string) (config *configs.Config, err error) {
-	config, err = configs.Load(file)
+// load reads the configuration and compares it with this machine. All problems of the file are in the error.
+func load(named fileName) (*configs.Config, error) { return checked(configOf(named)) }
+
+// loadFile does the same with a file that must be there.
+func loadFile(file string) (*configs.Config, error) { return checked(configs.Load(file)) }
+
+// checked adds what app.Check finds to the problems that are known.
+func checked(config *configs.Config, err error) (*configs.Config, error) {
 	problems, isProblems := errors.AsType[configs.Problems](err)
 	if err != nil && !isProblems || config == nil {
 		return nil, err
@@ -77,6 +80,28 @@ func (checkCommand) Run(line *commandLine) error {
 	_, err = fmt.Fprintf(os.Stdout, "%s: the configuration is right (servers: %d, upstreams: %d)\n",
 		config.File, len(config.Servers), len(config.Upstreams))
 	return err
+}
+
+// doctorCommand looks at the machine.
+type doctorCommand struct {
+	JSON bool `name:"json" help:"As JSON."`
+}
+
+// Run prints what it found; the exit status is that of the worst finding. The problems of the configuration are check's, but
+// they are shown, too: nobody is to think that all is well.
+func (d *doctorCommand) Run(line *commandLine) error {
+	config, err := configOf(line.Config)
+	if err != nil {
+		complain(os.Stderr, err)
+	}
+	status := doctor.Run(os.Stdout, config, d.JSON)
+	if err != nil {
+		status = max(status, exitFailed)
+	}
+	if status != 0 {
+		return statusError(status)
+	}
+	return nil
 }
 
 // versionCommand prints the version.

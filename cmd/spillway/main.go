@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 
 	"github.com/alecthomas/kong"
 
@@ -24,6 +25,7 @@ type commandLine struct {
 	Quit    quitCommand     `cmd:"" help:"End when the running requests have been answered."`
 	Stop    stopCommand     `cmd:"" help:"End at once; running requests are cut."`
 	Status  statusCommand   `cmd:"" help:"Show what runs, with the state of each process."`
+	Doctor  doctorCommand   `cmd:"" help:"Look at this machine for what keeps it from working well."`
 	Service service.Command `cmd:"" help:"Install, start, stop or remove the Windows service."`
 	Version versionCommand  `cmd:"" help:"Print the version."`
 
@@ -55,6 +57,12 @@ const (
 	exitUsage  = 2 // the command line is wrong, as in most programs
 )
 
+// statusError is the error of a command that has said all there is to say.
+type statusError int
+
+// Error is for nobody.
+func (e statusError) Error() string { return "exit status " + strconv.Itoa(int(e)) }
+
 func main() {
 	line := commandLine{}
 	parser := kong.Must(&line, kong.Name("spillway"), kong.Description(description),
@@ -64,7 +72,11 @@ func main() {
 		complain(os.Stderr, fmt.Errorf("%w; see spillway --help", err))
 		os.Exit(exitUsage)
 	}
-	if err := command.Run(service.Source{File: string(line.Config), Load: loadFile}); err != nil {
+	err = command.Run(service.Source{File: string(line.Config), Load: loadFile})
+	if status, ok := errors.AsType[statusError](err); ok {
+		os.Exit(int(status))
+	}
+	if err != nil {
 		complain(os.Stderr, err)
 		os.Exit(exitFailed)
 	}
