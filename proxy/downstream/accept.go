@@ -1,15 +1,17 @@
 package downstream
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 )
 
 // acceptor is the listener as fasthttp sees it: it gives conns, and never an error but io.EOF at the end, since any
-// other ends fasthttp's Serve. Running out of descriptors passes.
+// other ends fasthttp's Serve. Running out of descriptors passes, and those of idle clients are given back for it.
 type acceptor struct {
 	net.Listener
 
@@ -41,8 +43,12 @@ func (a acceptor) Accept() (net.Conn, error) {
 			return nil, io.EOF
 		}
 		a.l.acceptErrors.Add(1)
+		closed := 0
+		if isExhausted(err) {
+			closed = a.l.shed()
+		}
 		if pause == 0 {
-			a.l.opts.Log.Error("accept failed, trying again", "listener", a.l.name, "err", err)
+			a.l.opts.Log.Error("accept failed, trying again", "listener", a.l.name, "idle_closed", closed, "err", err)
 		}
 		pause = min(max(2*pause, firstPause), lastPause)
 		select {
@@ -51,6 +57,28 @@ func (a acceptor) Accept() (net.Conn, error) {
 			return nil, io.EOF
 		}
 	}
+}
+
+// maxShed is how many idle connections are closed at once, as in nginx.
+const maxShed = 32
+
+// shed closes the connections that have been waiting for a request longest, and returns how many.
+func (l *Listener) shed() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	idle := make([]*conn, 0, len(l.conns))
+	for c := range l.conns {
+		if phase(c.phase.Load()) == waiting {
+			idle = append(idle, c)
+		}
+	}
+	slices.SortFunc(idle, func(a, b *conn) int { return cmp.Compare(a.since.Load(), b.since.Load()) })
+	idle = idle[:min(len(idle), maxShed)]
+	for _, c := range idle {
+		c.shed.Store(true)
+		_ = c.SetReadDeadline(past)
+	}
+	return len(idle)
 }
 
 // addresses has the addresses of a connection as the logs and the applications want them.

@@ -48,6 +48,7 @@ type conn struct {
 	readDue  atomic.Int64
 	writeDue atomic.Int64
 	silent   atomic.Bool // all that the client may send before the response has been read
+	shed     atomic.Bool // its descriptor is needed: it ends with the wait for a request, or with the next response
 
 	mu       sync.Mutex    // guards stopping
 	stopping bool          // the watch is to end

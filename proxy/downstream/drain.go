@@ -99,8 +99,12 @@ func (l *Listener) cut() {
 	}
 }
 
-// isQuiet says whether the listener is given up and this connection has waited long enough for something to come.
+// isQuiet says whether the connection is to be closed, as its listener is given up or its descriptor is needed, and has waited
+// long enough for something to come.
 func (c *conn) isQuiet(now int64) bool {
+	if c.shed.Load() && phase(c.phase.Load()) == waiting {
+		return true
+	}
 	if !c.l.draining.Load() {
 		return false
 	}

@@ -2,7 +2,10 @@
 
 package downstream
 
-import "syscall"
+import (
+	"errors"
+	"syscall"
+)
 
 // exclusive has nothing to do: Go sets SO_REUSEADDR, with which a port in TIME_WAIT can be had and one in use cannot.
 func exclusive(_, _ string, _ syscall.RawConn) error { return nil }
@@ -30,4 +33,14 @@ func denied(at spot) string {
 	}
 	return "not allowed; ports below 1024 take root or CAP_NET_BIND_SERVICE: setcap cap_net_bind_service=+ep on the " +
 		"program, AmbientCapabilities=CAP_NET_BIND_SERVICE in a systemd unit, or choose another port"
+}
+
+// isExhausted says whether an accept failed for a want that a closed connection relieves.
+func isExhausted(err error) bool {
+	for _, want := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, want) {
+			return true
+		}
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package downstream
 
 import (
+	"errors"
 	"syscall"
 
 	"golang.org/x/sys/windows"
@@ -52,4 +53,9 @@ func denied(at spot) string {
 	default:
 		return "another program has the port for itself, or " + ranges + ", " + system + "; or choose another port"
 	}
+}
+
+// isExhausted says whether an accept failed for a want that a closed connection relieves.
+func isExhausted(err error) bool {
+	return errors.Is(err, windows.WSAEMFILE) || errors.Is(err, windows.WSAENOBUFS)
 }

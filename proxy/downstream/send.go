@@ -135,7 +135,8 @@ func (s *sender) begin() {
 // mustClose says whether the connection ends with this response.
 func (c *conn) mustClose() bool {
 	unread := c.at == atChunks || c.at == atBody && c.left > maxDrain
-	return c.ex.CloseClient || !c.keepAlive || unread || c.served >= c.l.limits.Load().KeepaliveRequests || c.l.draining.Load()
+	return c.ex.CloseClient || !c.keepAlive || unread || c.served >= c.l.limits.Load().KeepaliveRequests || c.l.draining.Load() ||
+		c.shed.Load()
 }
 
 // undelimited says whether nothing but the end of the connection ends the body.
