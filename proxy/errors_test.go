@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -102,4 +103,17 @@ func TestExchange_SetErrorOfAnotherKindIs500(t *testing.T) {
 	if ex.Status() != 500 || ex.Cause != proxy.CauseInternal {
 		t.Errorf("got %d %q, want 500 %q", ex.Status(), ex.Cause, proxy.CauseInternal)
 	}
+}
+
+func TestExchange_SetErrorSaysWhenToComeBack(t *testing.T) {
+	f := func(after time.Duration, want string) {
+		t.Helper()
+		ex := &proxy.Exchange{Response: &fasthttp.ResponseHeader{}}
+		ex.SetError(&proxy.StatusError{Code: 503, RetryAfter: after})
+		if got := string(ex.Response.Peek("Retry-After")); got != want {
+			t.Errorf("%v: got Retry-After %q, want %q", after, got, want)
+		}
+	}
+	f(0, "")
+	f(5*time.Second, "5")
 }

@@ -2,6 +2,7 @@ package proxy_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"regexp"
@@ -194,5 +195,32 @@ func TestFront_RefuseAnswersWithoutARoute(t *testing.T) {
 	ex.Finish(nil)
 	if ex.Status() != 400 || !ex.CloseClient || ex.ServerName() != "" || observed != 1 {
 		t.Errorf("got %d, close %v, server %q, observed %d", ex.Status(), ex.CloseClient, ex.ServerName(), observed)
+	}
+}
+
+// TestFront_KnowsItsExchanges: those from Serve or Refuse to the end of Finish, each once.
+func TestFront_KnowsItsExchanges(t *testing.T) {
+	var f *fixture
+	f = newFixture(t, []*proxy.Route{{Site: example, Path: "/a/"}}, func(*proxy.Exchange) {
+		if f.front.Busy() == 0 {
+			t.Error("not busy while the observers are told")
+		}
+	})
+	first, second := f.serve("/a/", 0), f.serve("/b/", 0)
+	f.front.Refuse(second, errors.New("refused"))
+	if got := f.front.Busy(); got != 2 {
+		t.Errorf("got %d exchanges, want 2", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := f.front.Wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the context's error", err)
+	}
+	done := make(chan error)
+	go func() { done <- f.front.Wait(t.Context()) }() // ends with the exchanges
+	first.Finish(nil)
+	second.Finish(errors.New("client gone"))
+	if err := <-done; err != nil || f.front.Busy() != 0 {
+		t.Errorf("got %v, %d exchanges, want none", err, f.front.Busy())
 	}
 }

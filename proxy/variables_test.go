@@ -64,6 +64,7 @@ var samples = map[string]string{
 
 	"upstream":                 "app",
 	"upstream_cause":           "timeout",
+	"upstream_queue_time":      "0.250",
 	"upstream_spilled":         "77",
 	"upstream_addr":            "127.0.0.1:9001, 127.0.0.1:9002",
 	"upstream_status":          "502, 201",
@@ -187,7 +188,7 @@ func sample(t *testing.T) *proxy.Exchange {
 		Conn: 42, ConnServed: 3, ID: "0123456789abcdef0123456789abcdef",
 		Route:    &proxy.Route{Site: &proxy.Site{Name: "example.org"}},
 		Response: response, Length: 1000, BytesSent: 1234, BodyBytesSent: 1000,
-		Upstream: "app", Cause: proxy.CauseTimeout, Spilled: 77,
+		Upstream: "app", Cause: proxy.CauseTimeout, Spilled: 77, Queued: 250 * time.Millisecond,
 		Attempts: []proxy.Attempt{
 			{Peer: "127.0.0.1:9001", Status: 502, Connect: -1, Head: -1, Response: 2 * time.Millisecond},
 			{

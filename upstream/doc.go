@@ -7,11 +7,17 @@
 // on a Conn, and the answer into a Response. Fields that must not cross a proxy are dropped here, in Response.AddField,
 // for all protocols alike.
 //
-// The life of an attempt: Peer.Lease, Protocol.Send, Protocol.Receive, reads of Response.Body until io.EOF, Conn.Release
-// with Reusable or Spent, Peer.Report with the Outcome. Conn.Cancel may be called by another goroutine at any time
-// between Lease and Release.
+// The life of an attempt: Peer.Take, which a picker calls as the last step of its choice, Peer.Lease, Protocol.Send,
+// Protocol.Receive, reads of Response.Body until io.EOF, Conn.Release with Reusable or Spent, Peer.Report with the Outcome,
+// Peer.Free. Conn.Cancel may be called by another goroutine at any time between Lease and Release.
 //
-// Locks: Peer.mu is a leaf; it is never held during I/O or a callback.
+// A peer has a State: only one that is Serving gives away slots. Who wants to stop a process calls Peer.SetState with Coming
+// or Away and then Peer.Drained; after that nobody uses the peer until it is Serving again. A request that finds no slot
+// waits in the group's queue (queue.go has the flow), if the group has one: queued for a slot, or held for a process that
+// is Coming. Those that wait are served in the order in which they first asked.
+//
+// Locks, in this order: queue.mu; the lock of a picker; Peer.mu. The queue calls Waiter.Pick and Waiter.Tried with its lock
+// held, which is what lets nobody overtake; all other callbacks are called without a lock. None is held during I/O.
 //
 // The package does not choose a peer (package balancer), does not retry (proxy/relay), starts no process
 // (upstream/supervisor) and knows no client.

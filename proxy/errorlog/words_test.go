@@ -63,6 +63,23 @@ func TestHandler_NginxWords(t *testing.T) {
 		[]any{"exchange", ex, "upstream", "app", "scheme", "fastcgi", "uri", "/favicon.ico"},
 		"[error] 4360#4360: *967 no live upstreams while connecting to upstream, "+
 			who+`, upstream: "fastcgi://app", `+host+", "+from)
+	group := []any{"exchange", ex, "upstream", "app", "scheme", "http", "uri", "/favicon.ico"}
+	const groupURL = `upstream: "http://app/favicon.ico"`
+	f(errorlog.LevelError, "queue full", with(group, "waiting", 1000),
+		"[error] 4360#4360: *967 queue is full (1000 requests wait) while connecting to upstream, "+
+			who+", "+groupURL+", "+host+", "+from)
+	f(errorlog.LevelError, "no slot free", with(group, "took", "60s"),
+		"[error] 4360#4360: *967 no process became free in 60s while connecting to upstream, "+
+			who+", "+groupURL+", "+host+", "+from)
+	f(errorlog.LevelError, "no process ready", with(group, "took", "30s"),
+		"[error] 4360#4360: *967 no process became ready in 30s while connecting to upstream, "+
+			who+", "+groupURL+", "+host+", "+from)
+	f(errorlog.LevelInfo, "client left queue", group,
+		"[info] 4360#4360: *967 client prematurely closed connection while connecting to upstream, "+
+			who+", "+groupURL+", "+host+", "+from)
+	f(errorlog.LevelError, "process stuck", with(peer, "took", "60s"),
+		"[error] 4360#4360: *967 request took longer than busy_timeout (60s), the process is stopped, "+
+			who+", "+httpURL+", "+host+", "+from)
 	f(errorlog.LevelWarn, "peer disabled", with(peer, "phase", "connecting to upstream"),
 		"[warn] 4360#4360: *967 upstream server temporarily disabled while connecting to upstream, "+
 			who+", "+httpURL+", "+host+", "+from)

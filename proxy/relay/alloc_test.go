@@ -29,7 +29,9 @@ type bench struct {
 }
 
 // newBench makes a bench. The peer answers each request, which ends with end, with the same bytes.
-func newBench(tb testing.TB, protocol upstream.Protocol, end, response []byte) *bench {
+func newBench(
+	tb testing.TB, protocol upstream.Protocol, end, response []byte, change func(*relay.Options),
+) *bench {
 	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -38,6 +40,7 @@ func newBench(tb testing.TB, protocol upstream.Protocol, end, response []byte) *
 	go answerAll(listener, end, response) // ends when the group closes its connection and the listener is closed
 	group, err := upstream.NewGroup(upstream.GroupOptions{
 		Name: "app", Scheme: "http", Protocol: protocol, Keepalive: 4,
+		Concurrency: 4, Queue: upstream.Queue{Length: 10}, HoldTimeout: patience,
 		Peers: []upstream.PeerOptions{{Address: listener.Addr().String()}},
 	})
 	if err != nil {
@@ -47,12 +50,14 @@ func newBench(tb testing.TB, protocol upstream.Protocol, end, response []byte) *
 		group.Close()
 		listener.Close()
 	})
-	handler, err := relay.New(relay.Options{
+	options := relay.Options{
 		Group: group, Picker: balancer.NewRoundRobin(), Arena: buffering.NewArena(0),
 		Limits:   buffering.Limits{BufferSize: bufferSize, Buffers: 8, BufferBytes: bufferSize},
 		Timeouts: upstream.Timeouts{Connect: patience, Send: patience, Read: patience},
 		Retry:    relay.RetryPolicy{On: relay.OnError | relay.OnTimeout},
-	})
+	}
+	change(&options)
+	handler, err := relay.New(options)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -138,10 +143,15 @@ const (
 
 func benches(tb testing.TB) map[string]*bench {
 	tb.Helper()
+	ofHTTP := func(change func(*relay.Options)) *bench {
+		return newBench(tb, http1.New(http1.Options{KeepAlive: true}), []byte("\r\n\r\n"),
+			[]byte("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 9\r\n\r\n123456789"), change)
+	}
+	none := func(*relay.Options) {}
 	return map[string]*bench{
-		"http": newBench(tb, http1.New(http1.Options{KeepAlive: true}), []byte("\r\n\r\n"),
-			[]byte("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 9\r\n\r\n123456789")),
-		"fastcgi": newBench(tb, fastcgi.New(fastcgi.Options{KeepConn: true}), []byte(stdinEnd), []byte(stdoutRecords)),
+		"http":               ofHTTP(none),
+		"http, busy timeout": ofHTTP(func(o *relay.Options) { o.BusyTimeout = patience }),
+		"fastcgi":            newBench(tb, fastcgi.New(fastcgi.Options{KeepConn: true}), []byte(stdinEnd), []byte(stdoutRecords), none),
 	}
 }
 

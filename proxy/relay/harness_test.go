@@ -77,6 +77,7 @@ type record struct {
 	Spilled   int64
 	Truncated bool
 	Upstream  string
+	Queued    time.Duration
 }
 
 // setup says what a rig is made of.
@@ -195,7 +196,7 @@ func (r *rig) listen(handler proxy.Handler) {
 func (r *rig) observe(ex *proxy.Exchange) {
 	r.ended <- record{
 		Status: ex.Status(), Attempts: slices.Clone(ex.Attempts), Cause: ex.Cause, Spilled: ex.Spilled,
-		Truncated: ex.Truncated, Upstream: ex.Upstream,
+		Truncated: ex.Truncated, Upstream: ex.Upstream, Queued: ex.Queued,
 	}
 }
 
