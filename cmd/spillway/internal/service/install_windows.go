@@ -27,6 +27,9 @@ const (
 // localSystem is the account that may do everything.
 const localSystem = "LocalSystem"
 
+// authority is before the names of the accounts that are Windows' own.
+const authority = `NT AUTHORITY\`
+
 // recovery is what Windows does when the service has failed once, twice, and ever after within recoveryReset. A
 // configuration that is mended, or a port that is free again, brings it back within a minute.
 var recovery = []mgr.RecoveryAction{
@@ -154,9 +157,9 @@ func (o *Options) fill() {
 	case "localsystem", "system", `nt authority\system`:
 		o.Account = localSystem
 	case "networkservice", `nt authority\networkservice`:
-		o.Account = `NT AUTHORITY\NetworkService`
+		o.Account = authority + "NetworkService"
 	case "localservice", `nt authority\localservice`:
-		o.Account = `NT AUTHORITY\LocalService`
+		o.Account = authority + "LocalService"
 	}
 }
 
@@ -164,7 +167,7 @@ func (o *Options) fill() {
 // managed service account (DOMAIN\NAME$).
 func hasPassword(account string) bool {
 	upper := strings.ToUpper(account)
-	return account != localSystem && !strings.HasPrefix(upper, `NT SERVICE\`) && !strings.HasPrefix(upper, `NT AUTHORITY\`) &&
+	return account != localSystem && !strings.HasPrefix(upper, `NT SERVICE\`) && !strings.HasPrefix(upper, authority) &&
 		!strings.HasSuffix(account, "$")
 }
 
@@ -188,8 +191,13 @@ func checkPath(path string) error {
 
 // configure gives the service all that it has. What this Windows does not know is told and left out.
 func (o *Options) configure(s *mgr.Service, config mgr.Config, out io.Writer) error {
+	account := config.ServiceStartName
+	config.ServiceStartName, config.Password = "", "" // unchanged: see setAccount
 	if err := s.UpdateConfig(config); err != nil && !errors.Is(err, windows.ERROR_INVALID_LEVEL) {
 		return err
+	}
+	if err := setAccount(s, account, o.Password); err != nil {
+		return fmt.Errorf("account %s: %w", account, err)
 	}
 	for _, setting := range []struct {
 		name string
@@ -251,6 +259,27 @@ func (o *Options) grant() error {
 		return nil
 	}
 	return grantReading(o.Account, filepath.Dir(o.Config)) // the service works there; certificates and the like are beside it
+}
+
+// setAccount sets who runs the service, unless it is empty. For accounts whose password nobody knows, one of Windows' own wants
+// an empty password and the others none: https://learn.microsoft.com/windows/win32/api/winsvc/nf-winsvc-changeserviceconfigw
+func setAccount(s *mgr.Service, account, password string) error {
+	if account == "" {
+		return nil
+	}
+	name, err := windows.UTF16PtrFromString(account)
+	if err != nil {
+		return err
+	}
+	secret, err := windows.UTF16PtrFromString(password)
+	if err != nil {
+		return err
+	}
+	if !hasPassword(account) && account != localSystem && !strings.HasPrefix(account, authority) {
+		secret = nil
+	}
+	const same = windows.SERVICE_NO_CHANGE
+	return windows.ChangeServiceConfig(s.Handle, same, same, same, nil, nil, nil, nil, name, secret, nil)
 }
 
 // set changes one optional setting of a service; info is the structure that belongs to the level.
