@@ -91,6 +91,7 @@ func (f *Front) Refuse(ex *Exchange, err error) {
 func (f *Front) serve(ex *Exchange) (err error) {
 	defer func() {
 		if crash := recover(); crash != nil {
+			ex.OnGone(nil) // what the handler wanted to stop is over
 			f.log.Error("handler panicked", "exchange", ex, "stack", string(debug.Stack()), "err", fmt.Sprint(crash))
 			err = &StatusError{Code: http.StatusInternalServerError, Cause: CauseInternal}
 		}
