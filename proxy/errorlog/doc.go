@@ -6,5 +6,6 @@
 // its keys stand beside the others, conn under the name exchange.
 //
 // A line never holds a control byte, whatever was logged, and has a limit. A record is one Write, from any goroutine and
-// without a lock, so Out must be safe for that; logfile.Writer is.
+// without a lock, so Out must be safe for that; logfile.Writer is. Handler.Update changes output, level and format for all
+// loggers that hold the handler or one made from it.
 package errorlog
