@@ -1,6 +1,8 @@
 package control_test
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -40,6 +42,24 @@ func TestListen_IsForItsAccountOnly(t *testing.T) {
 		if !strings.Contains(text, account) {
 			t.Errorf("got %s, want %s in it", text, account)
 		}
+	}
+}
+
+// An instance that hangs is one all the same.
+func TestListen_AnInstanceThatHangsIsOne(t *testing.T) {
+	p := place(t)
+	s := listen(t, p) // it never answers
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // nor does anybody wait for an answer
+	_, err := control.Listen(ctx, p, control.Identity{})
+	if running, ok := errors.AsType[*control.RunningError](err); !ok || running.PID != 0 {
+		t.Errorf("got %v, want that another one runs", err)
+	}
+	if err := s.Close(control.Ending{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := listen(t, p).Close(control.Ending{}); err != nil {
+		t.Error(err)
 	}
 }
 
