@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -248,6 +250,9 @@ func (i *instance) restart(ctx context.Context, upstream string) error {
 		return err
 	}
 	defer release()
+	if err := i.canRestart(upstream); err != nil {
+		return err
+	}
 	server, ok := any(i.server).(interface {
 		Restart(ctx context.Context, upstream string) error
 	})
@@ -255,6 +260,25 @@ func (i *instance) restart(ctx context.Context, upstream string) error {
 		return errors.New("this version cannot restart processes: quit and start again")
 	}
 	return server.Restart(ctx, upstream)
+}
+
+// canRestart says why there is nothing to restart; an empty upstream is all.
+func (i *instance) canRestart(upstream string) error {
+	var known []string
+	upstreams := i.server.Status().Upstreams
+	for k := range upstreams {
+		u := &upstreams[k]
+		if len(u.Peers) > 0 && u.Peers[0].Process != nil {
+			known = append(known, u.Name)
+		}
+	}
+	switch {
+	case len(known) == 0:
+		return errors.New("no upstream has processes")
+	case upstream != "" && !slices.Contains(known, upstream):
+		return fmt.Errorf("no upstream %s with processes; there is %s", upstream, strings.Join(known, ", "))
+	}
+	return nil
 }
 
 // statusReport is the answer to status: what /status says, and how far it is.
@@ -266,20 +290,18 @@ type statusReport struct {
 
 // status returns the present state; during the start little is known.
 func (i *instance) status() any {
-	report := statusReport{Phase: "serving"}
+	report := statusReport{Phase: "starting"}
+	report.Version, report.PID, report.Config, report.Started = version(), os.Getpid(), i.place.Path, i.began
 	select {
 	case <-i.started:
+		if i.server != nil {
+			report.Phase, report.Status = "serving", i.server.Status()
+		}
 	default:
-		report.Phase = "starting"
 	}
 	if i.life.Err() != nil {
 		report.Phase = "ending"
 	}
-	if report.Phase == "starting" || i.server == nil {
-		report.Version, report.PID, report.Config, report.Started = version(), os.Getpid(), i.place.Path, i.began
-		return report
-	}
-	report.Status = i.server.Status()
 	return report
 }
 

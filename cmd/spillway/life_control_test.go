@@ -169,6 +169,11 @@ func TestControl_ReloadOfABrokenFile(t *testing.T) {
 	s.command(t, "status").want(t, 0, "(?s)spillway .*", "")
 }
 
+func TestControl_RestartOfWhatIsNotThere(t *testing.T) {
+	s := serving(t, 1, "")
+	s.command(t, "restart", "dmeo").want(t, 1, "", "spillway: no upstream dmeo with processes; there is demo\n")
+}
+
 func TestControl_QuitWaitsForTheEnd(t *testing.T) {
 	s := serving(t, 1, "")
 	_, resp := s.startDownload(t)
@@ -225,4 +230,49 @@ func TestControl_ASecondQuitJoinsTheFirst(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 	}
+}
+
+// An account that may not give commands is told which one may.
+func TestControl_AnotherAccountIsToldWhoMay(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can be somebody else")
+	}
+	dir, err := os.MkdirTemp("/tmp", "ctl") //nolint:usetesting // the other account must get at it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	binary, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, addr := filepath.Join(dir, "spillway"), freeAddr(t)
+	config := fmt.Sprintf("listen: [%q]\nupstreams: {a: {protocol: http, peers: [%q]}}\ntemp_path: %s/temp\n", addr, freeAddr(t), t.TempDir())
+	err = errors.Join(os.WriteFile(public, binary, 0o755), os.Chmod(dir, 0o755), //nolint:gosec // see above
+		os.WriteFile(filepath.Join(dir, "spillway.yaml"), []byte(config), 0o644)) //nolint:gosec // see above
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := func(control, want string) {
+		t.Helper()
+		config := config + "access_log: off\nerror_log: {path: stderr}\n" + control
+		if err := os.WriteFile(filepath.Join(dir, "spillway.yaml"), []byte(config), 0o644); err != nil { //nolint:gosec // see above
+			t.Fatal(err)
+		}
+		t.Setenv("RUNTIME_DIRECTORY", "") // the usual places
+		s := &site{dir: dir, addr: addr, mark: "SPILLWAY_E2E=" + dir, client: http.DefaultClient, ended: make(chan struct{})}
+		s.run(t, exec.Command(program, "-c", filepath.Join(dir, "spillway.yaml")))
+		eventually(t, "it serves", func() bool { return !refuses(addr) })
+		var stderr bytes.Buffer
+		other := exec.CommandContext(t.Context(), public, "quit")
+		other.Dir, other.Stderr = dir, &stderr
+		other.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		if err := other.Run(); err == nil {
+			t.Error("another account could give a command")
+		}
+		said{stderr: stderr.String()}.want(t, 0, "", want)
+		s.command(t, "stop").want(t, 0, "pid .*\n", "")
+	}
+	f("", "spillway: no spillway runs with .* that this account can see; one of root could: give the command as root, or start one with `spillway run`\n")
+	f("control: site.sock\n", "spillway: no access to "+dir+"/site.sock: give the command as root\n")
 }
