@@ -24,7 +24,8 @@ type hammer struct {
 	answered atomic.Int64
 	redials  atomic.Int64
 	refused  atomic.Int64 // connections that nobody listened for
-	lost     atomic.Int64 // requests on a connection that the server ended without a word
+	lost     atomic.Int64 // requests on a connection that the server ended without a word ...
+	fresh    atomic.Int64 // ... and those that were the first on it: it may not have been accepted
 
 	mu  sync.Mutex
 	why error // the first loss
@@ -52,7 +53,7 @@ func (h *hammer) run() {
 func (h *hammer) useUp(c net.Conn) {
 	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 	r := bufio.NewReader(c)
-	for {
+	for lost := &h.fresh; ; lost = &h.lost {
 		_, err := c.Write([]byte(getHello))
 		var response *http.Response
 		if err == nil {
@@ -62,7 +63,7 @@ func (h *hammer) useUp(c net.Conn) {
 			_, err = r.Discard(int(response.ContentLength))
 		}
 		if err != nil {
-			h.lost.Add(1)
+			lost.Add(1)
 			h.mu.Lock()
 			h.why = err
 			h.mu.Unlock()
@@ -106,9 +107,10 @@ func TestListener_GivenUpUnderLoad(t *testing.T) {
 	}
 	close(h.stop)
 	all.Wait()
-	t.Logf("%d answered on %d connections, %d refused, %d lost", h.answered.Load(), h.redials.Load(), h.refused.Load(), h.lost.Load())
-	if n := h.lost.Load(); n > 0 {
-		t.Errorf("got %d requests lost, the last by %v, want none", n, h.why)
+	t.Logf("%d answered on %d connections, %d refused, %d and %d lost",
+		h.answered.Load(), h.redials.Load(), h.refused.Load(), h.lost.Load(), h.fresh.Load())
+	if n, fresh := h.lost.Load(), h.fresh.Load(); n > 0 || fresh > mayMiss {
+		t.Errorf("got %d requests lost, and %d on new connections, the last by %v, want none and %d at most", n, fresh, h.why, mayMiss)
 	}
 }
 
