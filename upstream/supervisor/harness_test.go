@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -28,8 +29,10 @@ type harness struct {
 	*supervisor.Backend
 	witness *witness
 	events  chan supervisor.Event
+	seen    []supervisor.Event // those that until has taken
 	log     *syncBuffer
 	opts    supervisor.Options
+	next    string // a file whose content, if it is there, is the role of runs that start from then on
 }
 
 // newHarness makes a backend whose processes play the role. change, when not nil, has the last word on the options.
@@ -41,10 +44,12 @@ func newHarness(t *testing.T, role string, processes int, change func(*superviso
 		t.Fatal(err)
 	}
 	h := &harness{witness: newWitness(t), events: make(chan supervisor.Event, 1000), log: new(syncBuffer)}
+	h.next = filepath.Join(t.TempDir(), "next")
 	h.opts = supervisor.Options{
 		Name: "app", Command: []string{executable(t)}, Processes: supervisor.Count{Min: processes, Max: processes}, Ports: ports,
 		Env: map[string]string{
 			roleVar: role, witnessVar: h.witness.ln.Addr().String(), portVar: "{port}", numberVar: "{process}",
+			nextVar:  h.next,
 			"GORACE": "atexit_sleep_ms=0", // else each exit under the race detector takes a second
 		},
 		Ready:      supervisor.Readiness{Timeout: patience},
@@ -117,6 +122,96 @@ func (h *harness) await(t *testing.T, state supervisor.State) supervisor.Event {
 		t.Fatalf("no event %v\n%s", state, h.log.String())
 		return supervisor.Event{}
 	}
+}
+
+// until takes events until one is as it should be, and returns that.
+func (h *harness) until(t *testing.T, want string, is func(supervisor.Event) bool) supervisor.Event {
+	t.Helper()
+	patience := time.After(patience)
+	for {
+		select {
+		case e := <-h.events:
+			h.seen = append(h.seen, e)
+			if is(e) {
+				return e
+			}
+		case <-patience:
+			t.Fatalf("no %s\n%s", want, h.log.String())
+		}
+	}
+}
+
+// untilState takes events until one has this state.
+func (h *harness) untilState(t *testing.T, state supervisor.State) supervisor.Event {
+	t.Helper()
+	return h.until(t, state.String(), func(e supervisor.Event) bool { return e.State == state })
+}
+
+// settled takes the events that are there.
+func (h *harness) settled() {
+	for {
+		select {
+		case e := <-h.events:
+			h.seen = append(h.seen, e)
+		default:
+			return
+		}
+	}
+}
+
+// fewestReady returns how many processes were ready at the worst moment of the events seen, all having been ready once.
+func (h *harness) fewestReady(all int) int {
+	ready, fewest := make(map[int]bool), all
+	complete := false
+	for i := range h.seen {
+		e := &h.seen[i]
+		if delete(ready, e.Port); e.State == supervisor.Ready {
+			ready[e.Port] = true
+		}
+		if complete = complete || len(ready) == all; complete {
+			fewest = min(fewest, len(ready))
+		}
+	}
+	return fewest
+}
+
+// become has all runs that start from now on play another role.
+func (h *harness) become(t *testing.T, role string) {
+	t.Helper()
+	if err := os.WriteFile(h.next, []byte(role), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ready returns the processes that are ready by their numbers.
+func (h *harness) ready() map[int]*supervisor.ProcessState {
+	ready := make(map[int]*supervisor.ProcessState)
+	states := h.Snapshot()
+	for i := range states {
+		if states[i].State == supervisor.Ready {
+			ready[states[i].Number] = &states[i]
+		}
+	}
+	return ready
+}
+
+// byNumber returns the process id of each process that is ready.
+func (h *harness) byNumber() map[int]int {
+	pids := make(map[int]int)
+	for number, s := range h.ready() {
+		pids[number] = s.PID
+	}
+	return pids
+}
+
+// portOf returns where a process is ready.
+func (h *harness) portOf(t *testing.T, number int) int {
+	t.Helper()
+	s := h.ready()[number]
+	if s == nil {
+		t.Fatalf("process %d is not ready: %+v", number, h.Snapshot())
+	}
+	return s.Port
 }
 
 // drain returns the states of all events that have come so far, per process.

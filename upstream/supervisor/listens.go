@@ -33,7 +33,7 @@ func (r *run) has(process host.Process) bool {
 		parents[p.PID] = p.Parent
 	}
 	pid := process.PID
-	for range len(all) { // on Windows the id of a parent may be somebody else's by now: there could be a circle
+	for range all { // on Windows the id of a parent may be somebody else's by now: there could be a circle
 		pid = parents[pid]
 		if pid == 0 || slices.Contains(pids, pid) {
 			break

@@ -2,6 +2,7 @@ package supervisor_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -28,6 +29,7 @@ const (
 	witnessVar = "SUPERVISOR_TEST_WITNESS" // where to report to
 	portVar    = "SUPERVISOR_TEST_PORT"    // where to listen
 	numberVar  = "SUPERVISOR_TEST_NUMBER"  // the process's number
+	nextVar    = "SUPERVISOR_TEST_NEXT"    // a file that names another role, if it is there; {process} in it is expanded
 )
 
 func TestMain(m *testing.M) {
@@ -35,11 +37,17 @@ func TestMain(m *testing.M) {
 	if role == "" {
 		os.Exit(m.Run())
 	}
+	if next, err := os.ReadFile(os.Getenv(nextVar)); err == nil {
+		role = string(next)
+	}
 	os.Exit(play(role))
 }
 
 // play is the program. All roles but exit and guard report to the witness and obey its commands.
 func play(role string) int {
+	if role == "serve-first" && os.Getenv(numberVar) != "1" {
+		role = "exit"
+	}
 	switch role {
 	case "exit": // with a few last words
 		for i := range 25 {
@@ -59,19 +67,19 @@ func play(role string) int {
 	case "guard":
 		supervisor.RunGuard(os.Stdin)
 		return 0
-	case "stubborn", "worker":
+	case "stubborn", "stubborn-parent", "worker":
 		signal.Ignore(syscall.SIGTERM, os.Interrupt)
 	}
 	commands := report(role)
 	switch role {
-	case "serve", "serve-unhealthy":
+	case "serve", "serve-first", "serve-unhealthy":
 		polite := make(chan os.Signal, 1)
 		signal.Notify(polite, syscall.SIGTERM, os.Interrupt)
 		go func() {
 			<-polite
 			os.Exit(0)
 		}()
-	case "master":
+	case "master", "stubborn-parent":
 		spawn("worker", nil)
 	case "flood":
 		go flood(os.Stdout, strings.Repeat("x", 64<<10))
@@ -88,8 +96,12 @@ func play(role string) int {
 	}
 	p := &program{commands: commands}
 	p.healthy.Store(role != "serve-unhealthy")
+	port := os.Getenv(portVar)
+	if role == "elsewhere" {
+		port = "0"
+	}
 	if role != "deaf" && role != "grandchild" && role != "worker" && role != "supervisor" && role != "together" {
-		ln, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv(portVar))
+		ln, err := net.Listen("tcp", "127.0.0.1:"+port)
 		must(err)
 		go http.Serve(ln, p)
 	}
@@ -158,6 +170,7 @@ func must(err error) {
 type program struct {
 	commands net.Conn
 	healthy  atomic.Bool
+	eaten    []byte
 }
 
 // obey reads commands of the witness and ends with it.
@@ -175,6 +188,10 @@ func (p *program) obey() {
 			fmt.Fprintln(os.Stderr, arg)
 		case "ask":
 			io.WriteString(p.commands, "here\n")
+		case "eat": // megabytes
+			n, err := strconv.Atoi(arg)
+			must(err)
+			p.eaten = bytes.Repeat([]byte("x"), n<<20)
 		case "recover":
 			p.healthy.Store(true)
 		}
@@ -182,7 +199,18 @@ func (p *program) obey() {
 }
 
 // ServeHTTP says who answers, or that it is not able to and that nobody needs to ask again soon.
-func (p *program) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+func (p *program) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/warm") {
+		io.WriteString(p.commands, "asked "+r.URL.Path+"\n")
+	}
+	switch r.URL.Path {
+	case "/warm/missing":
+		w.WriteHeader(http.StatusNotFound)
+		return
+	case "/warm/broken":
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
 	if !p.healthy.Load() {
 		w.Header().Set("Retry-After", "3600")
 		w.WriteHeader(http.StatusServiceUnavailable)

@@ -41,8 +41,13 @@ func (b *Backend) Recycle(port int, reason Reason) {
 // recycle says whether the run is to be replaced by this call.
 func (b *Backend) recycle(pl *place, reason Reason) bool {
 	p := pl.process
-	ends := pl.run != nil && pl.run.reason != "" || pl.run == nil && pl.state.State != Failed
-	if b.stopping || p.leaving || p.place != pl || ends || b.replacementOf(p) != nil {
+	if b.stopping || p.leaving || p.place != pl {
+		return false
+	}
+	if ends := pl.run == nil && pl.state.State != Failed || pl.run != nil && pl.run.reason != ""; ends {
+		return false
+	}
+	if rep := b.replacementOf(p); rep != nil && rep.to != pl { // else it is as good as over, and this run is the next one's turn
 		return false
 	}
 	if slices.ContainsFunc(b.queue, func(rep *replacement) bool { return rep.process == p }) {
@@ -136,9 +141,9 @@ func (b *Backend) replaceNow(rep *replacement) {
 		b.relaunch(p)
 	case old.reason != "": // its successor is what was asked for
 		p.opts = rep.opts
-	case !b.startBeside(rep):
-		p.opts = rep.opts
-		b.leave(old, rep.reason)
+	case b.startBeside(rep):
+	default:
+		b.makeRoom(rep, old)
 	}
 }
 
@@ -159,6 +164,16 @@ func (b *Backend) startBeside(rep *replacement) bool {
 		}
 	}
 	return false
+}
+
+// makeRoom ends the old run so that the new one can have its place, if the new one has a program at all.
+func (b *Backend) makeRoom(rep *replacement, old *run) {
+	if _, err := rep.opts.command(rep.process.number, old.place.port); err != nil {
+		b.finish(rep, err)
+		return
+	}
+	rep.process.opts = rep.opts
+	b.leave(old, rep.reason)
 }
 
 // readied goes on with a replacement whose new run is ready.

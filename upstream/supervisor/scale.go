@@ -1,6 +1,9 @@
 package supervisor
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // The number of processes follows the load:
 //
@@ -120,8 +123,7 @@ func (b *Backend) add(pl *place) {
 
 // shrink gives up one process that has rested, of those the one with the highest number.
 func (b *Backend) shrink(now time.Time) {
-	for i := len(b.processes) - 1; i >= 0; i-- {
-		p := b.processes[i]
+	for _, p := range slices.Backward(b.processes) {
 		if r := p.place.run; !p.leaving && r != nil && r.reason == "" && b.rested(r, now) && b.replacementOf(p) == nil {
 			b.retire(p, ReasonIdle)
 			return
