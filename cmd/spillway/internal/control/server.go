@@ -28,9 +28,12 @@ type Server struct {
 	identity Identity
 	http     *http.Server
 
-	closing sync.Once
-	ended   chan struct{} // closed with Close
-	ending  Ending        // valid after ended
+	ended  chan struct{} // closed with Close
+	ending Ending        // valid after ended
+
+	mu        sync.Mutex // guards closed, and that answering grows
+	closed    bool
+	answering sync.WaitGroup // requests whose answer is not on its way yet
 }
 
 // The bounds of what a client can occupy. Only accounts that may stop spillway get in, so they are for mistakes.
@@ -62,11 +65,12 @@ func Listen(ctx context.Context, p Place, id Identity) (*Server, error) {
 // Serve begins to answer, and returns.
 func (s *Server) Serve(h Handlers) {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /identity", func(w http.ResponseWriter, _ *http.Request) { write(w, s.identity) })
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { write(w, h.Status()) })
-	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) { answer(w, h.Reload(lasting(r))) })
-	mux.HandleFunc("POST /reopen", func(w http.ResponseWriter, r *http.Request) { answer(w, h.Reopen(lasting(r))) })
-	mux.HandleFunc("POST /restart", func(w http.ResponseWriter, r *http.Request) {
+	handle := func(pattern string, answer http.HandlerFunc) { mux.Handle(pattern, s.counting(answer)) }
+	handle("GET /identity", func(w http.ResponseWriter, _ *http.Request) { write(w, s.identity) })
+	handle("GET /status", func(w http.ResponseWriter, _ *http.Request) { write(w, h.Status()) })
+	handle("POST /reload", func(w http.ResponseWriter, r *http.Request) { answer(w, h.Reload(lasting(r))) })
+	handle("POST /reopen", func(w http.ResponseWriter, r *http.Request) { answer(w, h.Reopen(lasting(r))) })
+	handle("POST /restart", func(w http.ResponseWriter, r *http.Request) {
 		var asked restartRequest
 		if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
@@ -74,8 +78,8 @@ func (s *Server) Serve(h Handlers) {
 		}
 		answer(w, h.Restart(lasting(r), asked.Upstream))
 	})
-	mux.HandleFunc("POST /quit", func(w http.ResponseWriter, r *http.Request) { s.end(w, r, h.Quit) })
-	mux.HandleFunc("POST /stop", func(w http.ResponseWriter, r *http.Request) { s.end(w, r, h.Stop) })
+	mux.Handle("POST /quit", s.end(h.Quit))
+	mux.Handle("POST /stop", s.end(h.Stop))
 	s.http = &http.Server{
 		Handler: whole(mux), ReadHeaderTimeout: clientTimeout, IdleTimeout: clientTimeout, MaxHeaderBytes: maxHead,
 	}
@@ -84,31 +88,74 @@ func (s *Server) Serve(h Handlers) {
 	go func() { _ = s.http.Serve(listener) }() // ends with Close
 }
 
-// Close gives the lock back, and tells those who wait for the end how it was. It is the last thing that an instance does:
-// their connections stay open until the process has ended, which is how they see that it is gone. Once is enough.
-func (s *Server) Close(e Ending) (err error) {
-	s.closing.Do(func() {
-		s.ending = e
-		close(s.ended)
-		err = s.socket.Close()
+// farewell bounds how long answers may take at the end; they are short, so only who does not read is in want of it.
+const farewell = time.Second
+
+// Close lets the answers out, tells those who wait for the end how it was, and gives the lock back. It is the last thing that
+// an instance does: their connections stay open until the process has ended, which is how they see that it is gone. Once is
+// enough.
+func (s *Server) Close(e Ending) error {
+	s.mu.Lock()
+	again := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if again {
+		return nil
+	}
+	s.ending = e
+	close(s.ended)
+	told := make(chan struct{})
+	go func() { // ends with the last answer, or with the process
+		s.answering.Wait()
+		close(told)
+	}()
+	select {
+	case <-told:
+	case <-time.After(farewell):
+	}
+	return s.socket.Close()
+}
+
+// enter counts a request, unless it comes too late.
+func (s *Server) enter() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.answering.Add(1)
+	return true
+}
+
+// counting lets Close wait until the answer is on its way.
+func (s *Server) counting(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.enter() {
+			http.Error(w, "it has ended", http.StatusServiceUnavailable)
+			return
+		}
+		defer s.answering.Done()
+		defer func() { _ = http.NewResponseController(w).Flush() }()
+		next.ServeHTTP(w, r)
 	})
-	return err
 }
 
 // end begins the end, and tells about it when it has come.
-func (s *Server) end(w http.ResponseWriter, r *http.Request, begin func()) {
-	w.WriteHeader(http.StatusOK)
-	flush := http.NewResponseController(w).Flush
-	_ = flush()
-	begin()
-	select {
-	case <-s.ended:
-	case <-r.Context().Done():
-		return
-	}
-	_ = json.NewEncoder(w).Encode(s.ending)
-	_ = flush()
-	<-r.Context().Done() // the client is gone, or we are
+func (s *Server) end(begin func()) http.Handler {
+	tell := s.counting(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		begin()
+		select {
+		case <-s.ended:
+			_ = json.NewEncoder(w).Encode(s.ending)
+		case <-r.Context().Done():
+		}
+	}))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		tell.ServeHTTP(w, r)
+		<-r.Context().Done() // the client is gone, or we are
+	})
 }
 
 // whole reads the body of a request before the request is handled, within limits of size and time.
