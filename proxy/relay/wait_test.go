@@ -247,6 +247,15 @@ func TestHandler_DoesNotWaitForARetryThatIsOff(t *testing.T) {
 	}
 }
 
+// attempts counts the slots that were taken of the rig's peers.
+func attempts(r *rig) uint64 {
+	n := uint64(0)
+	for _, p := range r.group.Peers() {
+		n += p.Requests()
+	}
+	return n
+}
+
 // TestHandler_NobodyNoticesProcessesThatComeAndGo has 64 clients whose requests are all answered, while processes are
 // replaced, or crash, all the time.
 func TestHandler_NobodyNoticesProcessesThatComeAndGo(t *testing.T) {
@@ -280,14 +289,15 @@ func TestHandler_NobodyNoticesProcessesThatComeAndGo(t *testing.T) {
 					p := all[i*7%4]
 					replace(p)
 					p.start()
-					before := p.peer.Requests()
+					before := attempts(r)
 					p.peer.SetState(upstream.Serving)
-					until(t, "the process gets requests", func() bool {
+					// A request that was hit is served before the next process ends: its patience with crashes has a limit.
+					until(t, "the processes get requests", func() bool {
 						select {
 						case <-ended:
 							return true
 						default:
-							return p.peer.Requests() > before
+							return attempts(r) > before+clients
 						}
 					})
 				}
@@ -297,7 +307,9 @@ func TestHandler_NobodyNoticesProcessesThatComeAndGo(t *testing.T) {
 				done.Go(func() {
 					for range requests {
 						r.do("GET", "/", "").want(t, 200, []byte("good"))
-						r.next()
+						if rec := r.next(); rec.Status != http.StatusOK {
+							t.Errorf("got %+v", rec)
+						}
 					}
 				})
 			}
