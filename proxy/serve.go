@@ -27,6 +27,7 @@ type Front struct {
 	observers []func(*Exchange)
 
 	busy atomic.Int64 // exchanges between Serve or Refuse and the end of Finish
+	heir atomic.Pointer[Front]
 }
 
 // New returns a Front.
@@ -43,8 +44,11 @@ func (f *Front) Busy() int64 { return f.busy.Load() }
 // waitStep is how often Wait looks: often enough for the end of a reload, and no work for the exchanges.
 const waitStep = 20 * time.Millisecond
 
-// Wait returns when the Front serves no exchange. A listener that was given another Front may still bring one that asked
-// for its Front just before. The error is that of ctx.
+// HandOver lets another Front serve what comes from now on, also what a listener brings that asked for its Front just
+// before: so after it, nothing begins under f once Wait has returned. nil: f serves by itself again.
+func (f *Front) HandOver(to *Front) { f.heir.Store(to) }
+
+// Wait returns when the Front serves no exchange. The error is that of ctx.
 func (f *Front) Wait(ctx context.Context) error {
 	tick := time.NewTicker(waitStep)
 	defer tick.Stop()
@@ -58,17 +62,25 @@ func (f *Front) Wait(ctx context.Context) error {
 	return nil
 }
 
-// begin makes f the Front of ex.
-func (f *Front) begin(ex *Exchange) {
-	if ex.front == nil {
-		f.busy.Add(1)
+// begin makes f, or whom it has handed over to, the Front of ex. An exchange is counted before the heir is looked for:
+// whoever hands over and then sees nobody is seen here.
+func (f *Front) begin(ex *Exchange) *Front {
+	if ex.front != nil {
+		return ex.front
+	}
+	f.busy.Add(1)
+	for heir := f.heir.Load(); heir != nil; heir = f.heir.Load() {
+		heir.busy.Add(1)
+		f.busy.Add(-1)
+		f = heir
 	}
 	ex.front = f
+	return f
 }
 
 // Serve routes ex, runs the handler and leaves a response in ex, whatever happens. The caller sends it and calls Finish.
 func (f *Front) Serve(ex *Exchange) {
-	f.begin(ex)
+	f = f.begin(ex)
 	if err := f.serve(ex); err != nil {
 		ex.SetError(err)
 	}

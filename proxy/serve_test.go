@@ -224,3 +224,34 @@ func TestFront_KnowsItsExchanges(t *testing.T) {
 		t.Errorf("got %v, %d exchanges, want none", err, f.front.Busy())
 	}
 }
+
+func TestFront_HandsOverWhatComesAfterwards(t *testing.T) {
+	served := ""
+	as := func(name string) []*proxy.Route {
+		return []*proxy.Route{{Site: &proxy.Site{}, Path: "/", Handler: handler(func(*proxy.Exchange) error { served += name; return nil })}}
+	}
+	first, second := newFixture(t, as("1")), newFixture(t, as("2"))
+	check := func(want string, busyFirst, busySecond int64) {
+		t.Helper()
+		if served != want || first.front.Busy() != busyFirst || second.front.Busy() != busySecond {
+			t.Errorf("got %s, %d and %d busy, want %s, %d and %d", served, first.front.Busy(), second.front.Busy(), want, busyFirst, busySecond)
+		}
+	}
+	running := first.serve("/", 0)
+	first.front.HandOver(second.front)
+	handed := first.serve("/", 0)
+	check("12", 1, 1)
+	first.front.Refuse(handed, errors.New("late")) // it stays where it began
+	running.Finish(nil)
+	check("12", 0, 1)
+	if err := first.front.Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+	handed.Finish(nil)
+	check("12", 0, 0)
+
+	first.front.HandOver(nil) // and back
+	second.front.HandOver(first.front)
+	second.serve("/", 0).Finish(nil)
+	check("121", 0, 0)
+}

@@ -106,6 +106,7 @@ type queue struct {
 	total    atomic.Uint64
 	full     atomic.Uint64
 	timedOut atomic.Uint64
+	waited   atomic.Int64 // ns, of all requests together
 
 	mu       sync.Mutex // guards all below and the Waiters; taken before the locks of pickers and peers
 	first    *Waiter
@@ -132,8 +133,9 @@ func (q *queue) init(g *Group, opts *GroupOptions) {
 
 // QueueStats are the numbers of a group's queue; those of the second line are since the start.
 type QueueStats struct {
-	Waiting, Length       int    // requests that wait now, and that may
-	Total, Full, TimedOut uint64 // requests that waited, that found the queue full, and that waited in vain
+	Waiting, Length       int           // requests that wait now, and that may
+	Total, Full, TimedOut uint64        // requests that waited, that found the queue full, and that waited in vain
+	Waited                time.Duration // how long, all together
 }
 
 // Queue returns the numbers of the queue.
@@ -142,6 +144,7 @@ func (g *Group) Queue() QueueStats {
 	return QueueStats{
 		Waiting: int(q.waiting.Load()), Length: q.length,
 		Total: q.total.Load(), Full: q.full.Load(), TimedOut: q.timedOut.Load(),
+		Waited: time.Duration(q.waited.Load()),
 	}
 }
 
@@ -241,6 +244,7 @@ func (q *queue) finish(w *Waiter, now time.Time, end grant) {
 	if w.waits {
 		q.spend(w, now)
 		w.Total += now.Sub(w.joined)
+		q.waited.Add(int64(now.Sub(w.joined)))
 	}
 	q.waiting.Add(-1)
 	w.done <- end

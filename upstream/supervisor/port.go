@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strconv"
@@ -48,25 +50,56 @@ func checkPort(port int) error {
 	return taken
 }
 
-// FreePorts returns n different ports on 127.0.0.1 that nobody listens on. They stay free only as long as nobody else takes
-// them: the system chooses from the range that outgoing connections use as well.
+// The band of FreePorts begins here, above the ports of well-known programs, and ends where those of outgoing connections
+// begin: 32768 on Linux, 49152 on Windows.
+const firstFree = 20000
+
+// FreePorts returns n different ports on 127.0.0.1 that nobody listens on: neighbours, where that is possible, and none of
+// those that the system gives to outgoing connections, of which a busy server has so many that a port which is free now is
+// one of them when a process wants it. They stay free only as long as nobody else takes them.
 func FreePorts(n int) ([]int, error) {
-	held := make([]net.Listener, 0, n) // until the last is found, or the system could name one twice
+	held := make([]net.Listener, 0, n) // until the last is found, or one could be named twice
 	defer func() {
 		for _, ln := range held {
 			_ = ln.Close() // nothing was accepted, nothing can be lost
 		}
 	}()
 	ports := make([]int, 0, n)
-	for range n {
-		ln, err := listen(0)
-		if err != nil {
+	for candidate := range candidates(n) {
+		if len(ports) == n {
+			break
+		}
+		ln, err := listen(candidate)
+		if err != nil && candidate == 0 {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
-		held = append(held, ln)
-		ports = append(ports, int(netip.MustParseAddrPort(ln.Addr().String()).Port()))
+		if err == nil {
+			held = append(held, ln)
+			ports = append(ports, int(netip.MustParseAddrPort(ln.Addr().String()).Port()))
+		}
 	}
 	return ports, nil
+}
+
+// candidates are the ports of the band, from anywhere on, so that several programs that look at the same time do not get in
+// each other's way; then n times 0, with which the system chooses.
+func candidates(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if outgoing, err := host.Ephemeral(); err == nil && outgoing.First > firstFree+n {
+			size := outgoing.First - firstFree
+			start := rand.IntN(size)
+			for i := range size {
+				if !yield(firstFree + (start+i)%size) {
+					return
+				}
+			}
+		}
+		for range n {
+			if !yield(0) {
+				return
+			}
+		}
+	}
 }
 
 // listen takes the port on 127.0.0.1. It waits for nothing, hence the context without end.

@@ -7,30 +7,40 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 )
 
 // admin is the listener of /metrics and /status. It is for the operator, not for clients, so it is the standard library's
 // server: readable before fast.
 type admin struct {
-	socket net.Listener
-	server *http.Server
+	address string
+	socket  net.Listener
+	server  *http.Server
+	once    sync.Once
 }
 
-func newAdmin(a *App, socket net.Listener) *admin {
+func newAdmin(a *App, address string, socket net.Listener) *admin {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) { a.metrics.Handler().ServeHTTP(w, r) })
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeStatus(w, a.Status()) })
 	return &admin{
-		socket: socket,
+		address: address, socket: socket,
 		server: &http.Server{
 			Handler: local(mux), ReadHeaderTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
 		},
 	}
 }
 
-// serve answers until close.
-func (a *admin) serve() { _ = a.server.Serve(a.socket) }
+// start begins to answer, unless that was begun before.
+func (a *admin) start() {
+	a.once.Do(func() {
+		go func() { _ = a.server.Serve(a.socket) }() // ends with close
+	})
+}
+
+// refuse gives the address free, for whoever wants it next; close ends what was accepted.
+func (a *admin) refuse() { _ = a.socket.Close() }
 
 // close ends the listener, also before serve has begun, and, after a second, what it is still answering. Shutdown also
 // waits for connections on which nothing was asked yet, which browsers keep in store.

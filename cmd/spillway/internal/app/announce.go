@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"spillway/configs"
+	"spillway/upstream/supervisor"
 )
 
 // announce tells the operator at the terminal what runs and where to look.
@@ -17,31 +18,50 @@ func (a *App) announce() {
 	say := func(what, format string, args ...any) {
 		_, _ = fmt.Fprintf(a.opts.Out, "  %-11s %s\n", what, fmt.Sprintf(format, args...))
 	}
-	_, _ = fmt.Fprintf(a.opts.Out, "spillway %s, configuration: %s\n", a.opts.Version, a.config.File)
-	for _, l := range a.listeners {
+	g := a.generation()
+	_, _ = fmt.Fprintf(a.opts.Out, "spillway %s, configuration: %s\n", a.opts.Version, g.config.File)
+	for _, l := range g.listeners {
 		say("serving", "%s", browsable(l.address))
 	}
-	for _, b := range a.backends {
-		text := fmt.Sprintf("%s, %d on %s", b.config.Name, len(b.ports), portList(b.ports))
-		if b.ready() == 0 {
-			text += "; none is ready, see the error log"
+	for i, made := range g.groups {
+		if made.backend != nil {
+			say("processes", "%s", a.describeBackend(made, g.config.Upstreams[i].Backend))
 		}
-		say("processes", "%s", text)
 	}
-	if a.admin != nil {
-		admin, _, _ := strings.Cut(browsable(a.config.Admin.Address), ",")
+	if g.admin != nil {
+		admin, _, _ := strings.Cut(browsable(g.admin.address), ",")
 		say("status", "%s/status", admin)
 		say("metrics", "%s/metrics", admin)
 	}
-	if a.config.ErrorLog.Path == configs.Stderr {
+	if g.config.ErrorLog.Path == configs.Stderr {
 		say("error log", "standard error")
 	} else {
-		say("error log", "%s", a.config.ErrorLog.Path)
+		say("error log", "%s", g.config.ErrorLog.Path)
 	}
-	if a.config.AccessLog.Path != "" {
-		say("access log", "%s", a.config.AccessLog.Path)
+	if g.config.AccessLog.Path != "" {
+		say("access log", "%s", g.config.AccessLog.Path)
 	}
 	_, _ = fmt.Fprintln(a.opts.Out, "Ctrl+C stops it: requests that run are finished first. Once more ends it at once.")
+}
+
+// describeBackend says how many processes there are, and where.
+func (a *App) describeBackend(g *group, config *configs.Backend) string {
+	n := config.Processes
+	number := strconv.Itoa(n.Max)
+	if n.Min != n.Max {
+		number = fmt.Sprintf("%d to %d", n.Min, n.Max)
+	}
+	text := fmt.Sprintf("%s, %s on %s", g.config.Name, number, portList(g.ports))
+	switch spare := len(g.ports) - n.Max; {
+	case spare == 1:
+		text += ", one of them spare for a replacement"
+	case spare > 1:
+		text += fmt.Sprintf(", %d of them spare for replacements", spare)
+	}
+	if a.countProcesses(g.config.Name, []supervisor.State{supervisor.Ready}) == 0 {
+		text += "; none is ready, see the error log"
+	}
+	return text
 }
 
 // browsable turns a listen address into what one types into a browser on this machine, and says when others see it too.

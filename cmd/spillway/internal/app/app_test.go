@@ -75,15 +75,10 @@ func peer(t *testing.T, name string) string {
 	return server.Listener.Addr().String()
 }
 
-// address is one that nobody listens on.
+// address is one that nobody listens on, and that no outgoing connection gets.
 func address(t *testing.T) string {
 	t.Helper()
-	socket, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer socket.Close()
-	return socket.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])
 }
 
 // ask sends a request on a connection of its own. change may be nil.
@@ -187,7 +182,7 @@ admin: {listen: %q}
 	if err := json.Unmarshal([]byte(body), &status); err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"version", "pid", "config", "started", "listeners", "upstreams", "buffers", "temp"} {
+	for _, key := range []string{"version", "pid", "config", "started", "generation", "listeners", "upstreams", "buffers", "temp"} {
 		if _, ok := status[key]; !ok {
 			t.Errorf("%s is missing", key)
 		}
@@ -212,6 +207,14 @@ admin: {listen: %q}
       "name": "a",
       "protocol": "http",
       "idle_connections": 0,
+      "queue": {
+        "waiting": N,
+        "length": 0,
+        "total": 0,
+        "full": 0,
+        "timed_out": 0,
+        "seconds": 0
+      },
       "peers": [
         {
           "address": "UP",

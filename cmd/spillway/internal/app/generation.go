@@ -1,53 +1,37 @@
 package app
 
 import (
-	"fmt"
+	"context"
+	"slices"
+	"sync"
 	"time"
 
-	"spillway/balancer"
+	"spillway/buffering"
 	"spillway/configs"
 	"spillway/proxy"
-	"spillway/upstream"
+	"spillway/proxy/accesslog"
 )
 
-// generation holds the objects of one configuration.
+// generation holds the objects of one configuration. It is immutable once it serves. What means the same in the next
+// configuration is used by both generations: groups and files count their users, and the last one ends them. Listeners and
+// the admin listener are of the present generation only; what the next one has not is closed when it takes over.
 type generation struct {
+	number int // from 1
 	config *configs.Config
-	groups []*group                // in the order of the configuration
+	since  time.Time
+
+	errors    *logFile
+	requests  *logFile          // nil when off
+	access    *accesslog.Logger // nil when off
+	spill     *buffering.SpillDir
+	listeners []*listener // in the order of the configuration
+	admin     *admin      // nil when off
+	groups    []*group    // one for each upstream, in their order
+
 	fronts map[string]*proxy.Front // by listen address
 }
 
-// group is an upstream with what its locations share.
-type group struct {
-	config *configs.Upstream
-	peers  *upstream.Group
-	picker balancer.Picker
-}
-
-// newGeneration builds the objects of config. ports has the ports of each backend's processes, by the upstream's name.
-func newGeneration(config *configs.Config, ports map[string][]int, parts parts) (*generation, error) {
-	g := &generation{config: config, fronts: map[string]*proxy.Front{}}
-	for _, u := range config.Upstreams {
-		made, err := newGroup(u, ports[u.Name], parts.version)
-		if err != nil {
-			return nil, fmt.Errorf("upstream %s: %w", u.Name, err)
-		}
-		g.groups = append(g.groups, made)
-	}
-	tables, err := g.newTables(parts)
-	if err != nil {
-		return nil, err
-	}
-	for address, table := range tables {
-		g.fronts[address], err = proxy.New(proxy.Options{Routes: table, Log: parts.log, Observers: parts.observers})
-		if err != nil {
-			return nil, err
-		}
-	}
-	return g, nil
-}
-
-// group returns the group of an upstream; configs has checked that there is one.
+// group returns the group of an upstream, nil when there is none.
 func (g *generation) group(name string) *group {
 	for _, made := range g.groups {
 		if made.config.Name == name {
@@ -57,36 +41,102 @@ func (g *generation) group(name string) *group {
 	return nil
 }
 
-// newGroup makes the group of an upstream. The peers of a backend are its processes, by number; they get requests when
-// the supervisor says that they are ready.
-func newGroup(u *configs.Upstream, ports []int, version string) (*group, error) {
-	protocol, err := newProtocol(u, configs.Script{}, version)
-	if err != nil {
-		return nil, err
+// upstream returns what the configuration says of an upstream, nil when it has none of that name.
+func (g *generation) upstream(name string) *configs.Upstream {
+	if g.config == nil {
+		return nil
 	}
-	opts := upstream.GroupOptions{
-		Name: u.Name, Scheme: string(u.Protocol), Protocol: protocol,
-		Keepalive: u.Keepalive, KeepaliveTimeout: time.Duration(u.KeepaliveTimeout), KeepaliveRequests: u.KeepaliveRequests,
-	}
-	for _, p := range u.Peers {
-		address := p.Address
-		if p.Network == "unix" {
-			address = "unix:" + address
+	for _, u := range g.config.Upstreams {
+		if u.Name == name {
+			return u
 		}
-		opts.Peers = append(opts.Peers, upstream.PeerOptions{
-			Address: address, Weight: p.Weight, MaxFails: p.MaxFails, FailTimeout: time.Duration(p.FailTimeout),
-			MaxConns: p.MaxConns, Backup: p.Backup, Down: p.Down,
-		})
 	}
-	for _, port := range ports {
-		opts.Peers = append(opts.Peers, upstream.PeerOptions{
-			Address: fmt.Sprintf("127.0.0.1:%d", port), MaxFails: u.MaxFails, FailTimeout: time.Duration(u.FailTimeout),
-			MaxConns: u.MaxConns, State: upstream.Coming,
-		})
+	return nil
+}
+
+// hasBackend says whether spillway starts processes.
+func (g *generation) hasBackend() bool {
+	return slices.ContainsFunc(g.config.Upstreams, func(u *configs.Upstream) bool { return u.Backend != nil })
+}
+
+// listener returns the listener of an address, nil when there is none.
+func (g *generation) listener(address string) *listener {
+	for _, l := range g.listeners {
+		if l.address == address {
+			return l
+		}
 	}
-	peers, err := upstream.NewGroup(opts)
+	return nil
+}
+
+// parts are what the fronts of a generation are built with.
+type parts struct {
+	observers []func(*proxy.Exchange)
+	arena     *buffering.Arena
+	version   string
+}
+
+// buildFronts makes handlers, routes and fronts; the groups are there.
+func (a *App) buildFronts(g *generation) error {
+	p := parts{arena: a.arena, version: a.opts.Version, observers: a.observers()}
+	tables, err := g.newTables(p)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return &group{config: u, peers: peers, picker: balancer.NewRoundRobin()}, nil
+	g.fronts = map[string]*proxy.Front{}
+	for address, table := range tables {
+		g.fronts[address], err = proxy.New(proxy.Options{Routes: table, Log: a.log, Observers: p.observers})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// serve lets the listeners serve by the generation. What began under a former one ends there, and nothing begins there any
+// more.
+func (g *generation) serve(former ...*generation) {
+	for _, l := range g.listeners {
+		front := g.fronts[l.address]
+		front.HandOver(nil)
+		l.front.Store(front)
+		for _, f := range former {
+			if before := f.fronts[l.address]; before != nil {
+				before.HandOver(front)
+			}
+		}
+	}
+}
+
+// awaitIdle waits until no exchange runs under the generation.
+func (g *generation) awaitIdle(ctx context.Context) error {
+	for _, f := range g.fronts {
+		if err := f.Wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// release gives up what the generation uses; it returns when what nobody else uses has ended.
+func (g *generation) release() {
+	g.releaseGroups()
+	g.releaseFiles()
+}
+
+// releaseGroups gives up the groups, and with them the processes that no other generation has.
+func (g *generation) releaseGroups() {
+	var ended sync.WaitGroup
+	for _, made := range g.groups {
+		ended.Go(made.letGo)
+	}
+	ended.Wait()
+}
+
+func (g *generation) releaseFiles() {
+	for _, file := range []*logFile{g.requests, g.errors} {
+		if file != nil {
+			file.letGo()
+		}
+	}
 }

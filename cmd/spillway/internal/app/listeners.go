@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +14,8 @@ import (
 	"spillway/proxy"
 	"spillway/proxy/downstream"
 	"spillway/proxy/errorlog"
+	"spillway/proxy/metrics"
+	"spillway/upstream/host"
 )
 
 // listener is one socket that clients connect to. It outlives generations: front is what serves at the moment.
@@ -22,56 +26,106 @@ type listener struct {
 	done    chan struct{} // closed when Serve has returned; nil before it is called
 }
 
-// bind opens all listening sockets, so that a port in use is found before anything is started.
-func (a *App) bind() error {
-	for _, l := range a.config.Listeners() {
-		if err := a.listen(l); err != nil {
-			return err
+// bind opens the listening sockets that the generation before has not, so that a port in use is found before anything is
+// started.
+func (a *App) bind(p *plan) error {
+	limits := p.next.limits()
+	for _, config := range p.next.config.Listeners() {
+		l := p.prev.listener(config.Address)
+		if l == nil {
+			var err error
+			if l, err = a.listen(config.Address, limits[config.Address]); err != nil {
+				return err
+			}
 		}
+		p.next.listeners = append(p.next.listeners, l)
 	}
-	if a.config.Admin.Address == "" {
+	address := p.next.config.Admin.Address
+	if address == "" {
 		return nil
 	}
-	socket, err := downstream.Listen(a.config.Admin.Address)
+	if p.prev.admin != nil && p.prev.admin.address == address {
+		p.next.admin = p.prev.admin
+		return nil
+	}
+	socket, err := a.openSocket(address)
 	if err != nil {
 		return fmt.Errorf("admin: %w", err)
 	}
-	a.admin = newAdmin(a, socket)
+	p.next.admin = newAdmin(a, address, socket)
 	return nil
 }
 
-// listen opens a listener; clients that connect wait until serve.
-func (a *App) listen(config *configs.Listener) error {
-	socket, err := downstream.Listen(config.Address)
+// listen opens a listener; clients that connect wait until accept.
+func (a *App) listen(address string, limits downstream.Limits) (*listener, error) {
+	socket, err := a.openSocket(address)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	l := &listener{address: config.Address}
-	client := &config.Default.Client // as in nginx
-	requests := client.KeepaliveRequests
-	if client.KeepaliveTimeout == 0 { // no keep-alive; to downstream it would be the default
-		requests = 1
-	}
+	l := &listener{address: address}
 	l.serving, err = downstream.New(downstream.Options{
-		Listener: socket, Name: l.address, Front: l.front.Load, Log: a.log, Scheme: "http",
-		Limits: downstream.Limits{
-			HeaderTimeout: time.Duration(client.HeaderTimeout), BodyTimeout: time.Duration(client.BodyTimeout),
-			SendTimeout: time.Duration(client.SendTimeout), KeepaliveTimeout: time.Duration(client.KeepaliveTimeout),
-			KeepaliveRequests: requests,
-		},
+		Listener: socket, Name: l.address, Front: l.front.Load, Log: a.log, Scheme: "http", Limits: limits,
 	})
 	if err != nil {
-		return errors.Join(err, socket.Close())
+		return nil, errors.Join(err, socket.Close())
 	}
-	a.listeners = append(a.listeners, l)
-	return nil
+	return l, nil
 }
 
-// serve begins to accept clients.
-func (a *App) serve() {
-	for _, l := range a.listeners {
+// leaveTime bounds the wait for the socket of a former listener, which lets those in who have connected already: more than
+// that takes, see downstream.Listener.StopAccepting.
+const leaveTime = 2 * time.Second
+
+// openSocket is downstream.Listen for all our sockets. A former listener may have the address for a moment.
+func (a *App) openSocket(address string) (net.Listener, error) {
+	for deadline := time.Now().Add(leaveTime); ; <-time.After(leaveTime / 200) {
+		isLeaving := a.leaving.Load() > 0 // before the question whose answer depends on it
+		socket, err := downstream.ListenNaming(address, portOwner)
+		if err == nil || !isLeaving || time.Now().After(deadline) {
+			return socket, err
+		}
+	}
+}
+
+// portOwner names who listens on a port.
+func portOwner(port int) string {
+	owner, err := host.Owner(port)
+	switch {
+	case err != nil:
+		return ""
+	case owner.PID == os.Getpid():
+		return "spillway itself, for another address,"
+	default:
+		return owner.String()
+	}
+}
+
+// limits are what the clients of each listener may do: as in nginx, its default server says so.
+func (g *generation) limits() map[string]downstream.Limits {
+	all := map[string]downstream.Limits{}
+	for _, l := range g.config.Listeners() {
+		all[l.Address] = newClientLimits(&l.Default.Client)
+	}
+	return all
+}
+
+func newClientLimits(client *configs.Client) downstream.Limits {
+	limits := downstream.Limits{
+		HeaderTimeout: time.Duration(client.HeaderTimeout), BodyTimeout: time.Duration(client.BodyTimeout),
+		SendTimeout: time.Duration(client.SendTimeout), KeepaliveTimeout: time.Duration(client.KeepaliveTimeout),
+		KeepaliveRequests: client.KeepaliveRequests,
+	}
+	if client.KeepaliveTimeout == 0 { // no keep-alive; to downstream it would be the default
+		limits.KeepaliveRequests = 1
+	}
+	return limits
+}
+
+// accept begins to serve clients, unless that was begun before.
+func (a *App) accept(l *listener) {
+	if l.done == nil {
 		l.done = make(chan struct{})
-		go a.run(l) // ends with Shutdown, in closeListeners
+		go a.run(l) // ends with Shutdown, in close
 	}
 }
 
@@ -86,16 +140,42 @@ func (a *App) run(l *listener) {
 	}
 }
 
-// closeListeners stops accepting and waits until the running exchanges have ended or patience has.
-func (a *App) closeListeners(patience time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
+// closeNew closes the sockets of a generation that never served.
+func (a *App) closeNew(p *plan) {
+	for _, l := range p.next.listeners {
+		if p.prev.listener(l.address) != l {
+			_ = l.close(context.Background()) // nobody was let in
+		}
+	}
+	if p.next.admin != nil && p.next.admin != p.prev.admin {
+		p.next.admin.close()
+	}
+}
+
+// leave closes the sockets of former listeners; what was accepted goes on until closeListeners.
+func (a *App) leave(ctx context.Context, listeners []*listener) {
+	var left sync.WaitGroup
+	for _, l := range listeners {
+		left.Go(func() {
+			if err := l.serving.StopAccepting(ctx); err != nil {
+				a.log.Warn("listener not closed", "listener", l.address, "err", err)
+			}
+			a.leaving.Add(-1)
+		})
+	}
+	left.Wait()
+}
+
+// closeListeners stops accepting and waits until the running exchanges have ended or ctx has.
+func (a *App) closeListeners(ctx context.Context, listeners []*listener) {
+	began := time.Now()
 	var closed sync.WaitGroup
-	for _, l := range a.listeners {
+	for _, l := range listeners {
 		closed.Go(func() {
 			if err := l.close(ctx); err != nil {
-				a.log.Warn("running exchanges were cut", "listener", l.address, "took", patience, "err", err)
+				a.log.Warn("running exchanges were cut", "listener", l.address, "took", time.Since(began), "err", err)
 			}
+			a.closed.add(l.serving.Stats())
 		})
 	}
 	closed.Wait()
@@ -108,6 +188,41 @@ func (l *listener) close(ctx context.Context) error {
 	err := l.serving.Shutdown(ctx)
 	<-l.done
 	return err
+}
+
+// totals are the counts of listeners that are closed: a sum that only goes up must not lose them.
+type totals struct {
+	accepted, requests, acceptErrors atomic.Uint64
+}
+
+func (t *totals) add(s downstream.Stats) {
+	t.accepted.Add(s.Accepted)
+	t.requests.Add(s.Requests)
+	t.acceptErrors.Add(s.AcceptErrors)
+}
+
+// connections returns the numbers of nginx's stub_status for all listeners together.
+func (a *App) connections() metrics.Nginx {
+	all := metrics.Nginx{Accepted: a.closed.accepted.Load(), Requests: a.closed.requests.Load()}
+	for _, l := range a.generation().listeners {
+		s := l.serving.Stats()
+		all.Accepted += s.Accepted
+		all.Requests += s.Requests
+		all.Active += int64(s.Active)
+		all.Reading += int64(s.Reading)
+		all.Writing += int64(s.Writing)
+		all.Waiting += int64(s.Waiting)
+	}
+	all.Handled = all.Accepted
+	return all
+}
+
+func (a *App) acceptErrors() float64 {
+	total := a.closed.acceptErrors.Load()
+	for _, l := range a.generation().listeners {
+		total += l.serving.Stats().AcceptErrors
+	}
+	return float64(total)
 }
 
 // status returns the listener's counts of clients.

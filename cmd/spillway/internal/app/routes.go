@@ -90,8 +90,8 @@ func (g *generation) newRelay(l *configs.Location, parts parts) (*relay.Handler,
 	if err != nil {
 		return nil, fmt.Errorf("params: %w", err)
 	}
-	return relay.New(relay.Options{
-		Group: group.peers, Picker: group.picker, Arena: parts.arena, Spill: parts.spill, Protocol: protocol,
+	opts := relay.Options{
+		Group: group.peers, Picker: group.picker, Arena: parts.arena, Spill: g.spill, Protocol: protocol,
 		Limits: newLimits(&s.Buffering), Unbuffer: !s.Buffering.On,
 		Timeouts: upstream.Timeouts{
 			Connect: time.Duration(s.ConnectTimeout), Send: time.Duration(s.SendTimeout), Read: time.Duration(s.ReadTimeout),
@@ -101,7 +101,11 @@ func (g *generation) newRelay(l *configs.Location, parts parts) (*relay.Handler,
 		BodyMemory: int(s.Request.BufferSize), BodyLimit: int64(s.Request.MaxSize),
 		StreamBody: !s.Request.Buffering, Finish: s.IgnoreClientAbort,
 		KnowLength: group.config.Protocol != configs.HTTP,
-	})
+	}
+	if b := g.upstream(l.Pass).Backend; b != nil && b.BusyTimeout > 0 {
+		opts.BusyTimeout, opts.OnStuck = time.Duration(b.BusyTimeout), group.onStuck
+	}
+	return relay.New(opts)
 }
 
 // newProtocol makes the wire language of an upstream, with the script settings of a location.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"spillway/upstream"
+	"spillway/upstream/supervisor"
 )
 
 // Status is the state of a running server, as /status shows it. Times are RFC 3339, sizes bytes.
@@ -13,10 +14,18 @@ type Status struct {
 	PID       int              `json:"pid"`
 	Config    string           `json:"config"`
 	Started   time.Time        `json:"started"`
+	Loaded    LoadedStatus     `json:"generation"`
 	Listeners []ListenerStatus `json:"listeners"`
 	Upstreams []UpstreamStatus `json:"upstreams"`
 	Buffers   BudgetStatus     `json:"buffers"`
 	Temp      TempStatus       `json:"temp"`
+}
+
+// LoadedStatus is the configuration that serves.
+type LoadedStatus struct {
+	Number     int           `json:"number"` // from 1; each reload that changes the configuration adds one
+	Since      time.Time     `json:"since"`
+	LastReload *ReloadStatus `json:"last_reload,omitempty"`
 }
 
 // ListenerStatus counts the clients of a listener.
@@ -47,13 +56,28 @@ type UpstreamStatus struct {
 	Name     string       `json:"name"`
 	Protocol string       `json:"protocol"`
 	Idle     int64        `json:"idle_connections"`
+	Queue    QueueStatus  `json:"queue"`
+	Exits    ExitsStatus  `json:"exits,omitempty"` // of its processes, by reason
 	Peers    []PeerStatus `json:"peers"`
 }
+
+// QueueStatus counts requests that found no free slot, or no process.
+type QueueStatus struct {
+	Waiting  int     `json:"waiting"` // now
+	Length   int     `json:"length"`  // that may wait
+	Total    uint64  `json:"total"`   // that have waited, as the others since the configuration of the upstream was loaded
+	Full     uint64  `json:"full"`    // that were refused because as many as may waited already
+	TimedOut uint64  `json:"timed_out"`
+	Seconds  float64 `json:"seconds"` // of waiting, all together
+}
+
+// ExitsStatus counts ends of processes by their reason.
+type ExitsStatus map[supervisor.Reason]int
 
 // PeerStatus is a peer, with its process if spillway started it.
 type PeerStatus struct {
 	Address  string         `json:"address"`
-	State    string         `json:"state"` // up, down (by configuration), not ready, disabled (by failures)
+	State    string         `json:"state"` // up, down (by configuration), coming, away (see its process), disabled (by failures)
 	Weight   int            `json:"weight"`
 	Backup   bool           `json:"backup,omitempty"`
 	Inflight int64          `json:"inflight"`
@@ -63,53 +87,90 @@ type PeerStatus struct {
 	Process  *ProcessStatus `json:"process,omitempty"`
 }
 
-// ProcessStatus is a supervised process.
+// ProcessStatus is a port of a backend and the process that has it. While a process is replaced, its number is there twice.
 type ProcessStatus struct {
-	Number   int       `json:"number"`
-	PID      int       `json:"pid"`
-	State    string    `json:"state"`
-	Since    time.Time `json:"since"`
-	Starts   int       `json:"starts"`
-	Exits    int       `json:"exits"`
-	Restarts int       `json:"restarts"`
-	LastExit string    `json:"last_exit"` // how the last run ended; empty before
+	Number   int               `json:"number"` // 0: the port is a spare
+	Port     int               `json:"port"`
+	PID      int               `json:"pid"` // 0 while nothing runs
+	State    string            `json:"state"`
+	Reason   supervisor.Reason `json:"reason,omitempty"` // why it is being ended
+	Since    time.Time         `json:"since"`
+	Memory   int64             `json:"memory,omitempty"` // 0: not measured
+	Starts   int               `json:"starts"`           // at this port, as the others
+	Exits    int               `json:"exits"`
+	Restarts int               `json:"restarts"`
+	LastExit string            `json:"last_exit"` // how the last run ended; empty before
+	Output   []string          `json:"last_output,omitempty"`
 }
 
 // Status returns the present state.
 func (a *App) Status() Status {
-	now := time.Now()
+	g := a.generation()
 	status := Status{
-		Version: a.opts.Version, PID: os.Getpid(), Config: a.config.File, Started: a.started,
+		Version: a.opts.Version, PID: os.Getpid(), Config: g.config.File, Started: a.started,
+		Loaded:  LoadedStatus{Number: g.number, Since: g.since, LastReload: a.lastReload()},
 		Buffers: BudgetStatus{InUse: a.arena.InUse(), Budget: a.arena.Budget()},
-		Temp:    TempStatus{BudgetStatus{InUse: a.spill.InUse(), Budget: a.spill.Budget()}, a.spill.Files()},
+		Temp:    TempStatus{BudgetStatus{InUse: g.spill.InUse(), Budget: g.spill.Budget()}, g.spill.Files()},
 	}
-	for _, l := range a.listeners {
+	for _, l := range g.listeners {
 		status.Listeners = append(status.Listeners, l.status())
 	}
-	for _, g := range a.current.groups {
-		group := UpstreamStatus{Name: g.peers.Name(), Protocol: g.peers.Scheme(), Idle: g.peers.Idle()}
-		processes := a.processes(g.peers.Name())
-		for i, p := range g.peers.Peers() {
-			peer := PeerStatus{
-				Address: p.Address(), State: peerState(p, now), Weight: p.Weight(), Backup: p.Backup(),
-				Inflight: p.Inflight(), Requests: p.Requests(), Failures: p.Failures(), Fails: p.Fails(),
-			}
-			if processes != nil {
-				peer.Process = &processes[i]
-			}
-			group.Peers = append(group.Peers, peer)
-		}
-		status.Upstreams = append(status.Upstreams, group)
+	for _, made := range g.groups {
+		status.Upstreams = append(status.Upstreams, made.status(time.Now()))
 	}
 	return status
+}
+
+func (g *group) status(now time.Time) UpstreamStatus {
+	queue := g.peers.Queue()
+	status := UpstreamStatus{
+		Name: g.peers.Name(), Protocol: g.peers.Scheme(), Idle: g.peers.Idle(),
+		Queue: QueueStatus{
+			Waiting: queue.Waiting, Length: queue.Length, Total: queue.Total, Full: queue.Full, TimedOut: queue.TimedOut,
+			Seconds: queue.Waited.Seconds(),
+		},
+	}
+	processes := map[int]*ProcessStatus{}
+	if g.backend != nil {
+		processes = g.backend.status()
+		status.Exits = g.backend.supervised.Totals().Exits
+	}
+	for i, p := range g.peers.Peers() {
+		peer := PeerStatus{
+			Address: p.Address(), State: peerState(p, now), Weight: p.Weight(), Backup: p.Backup(),
+			Inflight: p.Inflight(), Requests: p.Requests(), Failures: p.Failures(), Fails: p.Fails(),
+		}
+		if g.backend != nil {
+			peer.Process = processes[g.ports[i]]
+		}
+		status.Peers = append(status.Peers, peer)
+	}
+	return status
+}
+
+// status returns the state of each port.
+func (b *backend) status() map[int]*ProcessStatus {
+	all := map[int]*ProcessStatus{}
+	states := b.supervised.Snapshot()
+	for i := range states {
+		p := &states[i]
+		all[p.Port] = &ProcessStatus{
+			Number: p.Number, Port: p.Port, PID: p.PID, State: p.State.String(), Reason: p.Reason, Since: p.Since,
+			Memory: p.Memory, Starts: p.Starts, Exits: p.Exits, Restarts: p.Restarts,
+			LastExit: p.LastExit.Text, Output: p.LastExit.Output,
+		}
+	}
+	return all
 }
 
 func peerState(p *upstream.Peer, now time.Time) string {
 	switch {
 	case p.Down():
 		return "down"
-	case p.State() != upstream.Serving:
-		return "not ready"
+	case p.State() == upstream.Coming:
+		return "coming"
+	case p.State() == upstream.Away:
+		return "away"
 	case p.Disabled(now):
 		return "disabled"
 	default:

@@ -1,0 +1,221 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"spillway/configs"
+	"spillway/upstream"
+	"spillway/upstream/supervisor"
+)
+
+// backend joins a supervised backend with the peers that are its processes. supervisor and upstream do not know each other:
+// here an event of the one becomes a state of the other. It lives as long as a generation has a group of it.
+type backend struct {
+	share
+
+	name       string
+	supervised *supervisor.Backend
+	outputs    *outputs
+
+	config atomic.Pointer[configs.Backend] // that new processes get
+
+	mu     sync.Mutex // guards all below
+	groups []*group
+	states map[int]upstream.State // by port; a port that is not there is Away
+}
+
+// newBackend makes the backend of an upstream; nothing is started. The last group that lets it go stops it.
+func (a *App) newBackend(config *configs.Config, u *configs.Upstream, ports []int) (*backend, error) {
+	b := &backend{name: u.Name, outputs: newOutputs(a.log), states: map[int]upstream.State{}}
+	b.config.Store(u.Backend)
+	for _, port := range ports[:u.Backend.Processes.Min] {
+		b.states[port] = upstream.Coming // it is started first of all
+	}
+	var err error
+	b.supervised, err = supervisor.New(a.supervisorOptions(b, config, u, ports))
+	if err != nil {
+		return nil, err
+	}
+	b.end = func() { a.endBackend(b) }
+	a.mu.Lock()
+	a.backends = append(a.backends, b)
+	a.mu.Unlock()
+	return b, nil
+}
+
+// supervisorOptions are what the supervisor has to know of an upstream's backend.
+func (a *App) supervisorOptions(
+	b *backend, whole *configs.Config, u *configs.Upstream, ports []int,
+) supervisor.Options {
+	config := u.Backend
+	env := map[string]string{}
+	for _, field := range config.Env {
+		env[field.Name] = field.Value
+	}
+	n := &config.Processes
+	return supervisor.Options{
+		Name: u.Name, Command: config.Command, Directory: config.Directory, Env: env, Ports: ports,
+		Processes: supervisor.Count{
+			Min: n.Min, Max: n.Max, SpareMin: n.SpareMin, SpareMax: n.SpareMax, Idle: time.Duration(n.Idle),
+		},
+		Ready: supervisor.Readiness{
+			Path: config.Ready.Path, Timeout: time.Duration(config.Ready.Timeout), Warmup: config.Ready.Warmup,
+		},
+		DrainTimeout: time.Duration(whole.ShutdownTimeout), // the same question: how long may a request still take
+		StopSignal:   config.StopSignal, StopTimeout: time.Duration(config.StopTimeout),
+		BackoffMin: time.Duration(config.BackoffMin), BackoffMax: time.Duration(config.BackoffMax),
+		RapidFail: supervisor.RapidFail{Times: config.RapidFail.Times, Within: time.Duration(config.RapidFail.Within)},
+		MaxAge:    time.Duration(config.MaxAge), MaxMemory: int64(config.MaxMemory),
+		Drain: b.drain, Busy: b.busy,
+		Guard: a.guard, Log: a.log,
+		OnEvent: func(e supervisor.Event) {
+			b.apply(e.Port, b.stateOf(&e))
+			if e.State == supervisor.Ready {
+				a.progress("upstream %s: process %d is ready", b.name, e.Process)
+			}
+		},
+		Output: func(process, port int) io.WriteCloser { return b.outputs.open(&b.config.Load().Output, process, port) },
+	}
+}
+
+// stateOf turns what happened to a process into the state of its peer: only one that is ready gets requests, and it is worth
+// waiting for one that is on its way, or that can be started when somebody waits.
+func (b *backend) stateOf(e *supervisor.Event) upstream.State {
+	switch e.State {
+	case supervisor.Ready:
+		return upstream.Serving
+	case supervisor.Starting, supervisor.Restarting, supervisor.Draining, supervisor.Stopping, supervisor.Exited:
+		if e.Reason == supervisor.ReasonStop {
+			return upstream.Away
+		}
+		return upstream.Coming
+	case supervisor.Idle:
+		if n := &b.config.Load().Processes; n.Min != n.Max {
+			return upstream.Coming
+		}
+		return upstream.Away
+	case supervisor.Failed, supervisor.Stopped:
+		return upstream.Away
+	default:
+		return upstream.Away
+	}
+}
+
+// apply gives the peers of a port their state. Events of a port come in order; the lock keeps a group that joins at the same
+// time from missing one.
+func (b *backend) apply(port int, state upstream.State) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.states[port] = state
+	for _, g := range b.groups {
+		if p := g.peer(port); p != nil {
+			p.SetState(state)
+		}
+	}
+}
+
+// join lets the peers of a group follow the processes.
+func (b *backend) join(g *group) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.groups = append(b.groups, g)
+	for i, p := range g.peers.Peers() {
+		state, known := b.states[g.ports[i]]
+		if !known {
+			state = upstream.Away
+		}
+		p.SetState(state)
+	}
+}
+
+// leave ends what join began.
+func (b *backend) leave(g *group) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.groups = slices.DeleteFunc(b.groups, func(other *group) bool { return other == g })
+}
+
+// joined are the groups of all generations that use the backend.
+func (b *backend) joined() []*group {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.groups)
+}
+
+// drain waits until no exchange is at a port any more, whichever group it came through.
+func (b *backend) drain(ctx context.Context, port int) {
+	for _, g := range b.joined() {
+		if p := g.peer(port); p != nil && p.Drained(ctx) != nil {
+			return // who waits has given up
+		}
+	}
+}
+
+// busy counts the exchanges at a port.
+func (b *backend) busy(port int) int64 {
+	total := int64(0)
+	for _, g := range b.joined() {
+		if p := g.peer(port); p != nil {
+			total += p.Inflight()
+		}
+	}
+	return total
+}
+
+// endBackend stops the processes; it returns when they are gone.
+func (a *App) endBackend(b *backend) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	defer context.AfterFunc(a.hurried, func() { time.AfterFunc(killPatience, cancel) })()
+	if err := b.supervised.Stop(ctx); err != nil {
+		a.log.Error("processes survived", "backend", b.name, "err", err)
+	}
+	a.mu.Lock()
+	a.backends = slices.DeleteFunc(a.backends, func(other *backend) bool { return other == b })
+	a.mu.Unlock()
+}
+
+// running are the backends of which processes may run, those of former generations included.
+func (a *App) running() []*backend {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.backends)
+}
+
+// allPorts are those that the backend has in any generation.
+func (b *backend) allPorts() []int {
+	var ports []int
+	for _, g := range b.joined() {
+		ports = append(ports, missingIn(ports, g.ports)...)
+	}
+	return ports
+}
+
+// killPatience is what processes have to end by themselves when the server is killed.
+const killPatience = time.Second
+
+// lastWords says how the last run of a backend's processes ended, for the message that none of them got ready.
+func (b *backend) lastWords() string {
+	var last *supervisor.Exit
+	states := b.supervised.Snapshot()
+	for i := range states {
+		if exit := &states[i].LastExit; exit.Text != "" && (last == nil || exit.At.After(last.At)) {
+			last = exit
+		}
+	}
+	if last == nil {
+		return ""
+	}
+	text := "; the last one to end: " + last.Text
+	if len(last.Output) > 0 {
+		text += fmt.Sprintf("; its last output: %q", strings.Join(last.Output[max(0, len(last.Output)-5):], "\n"))
+	}
+	return text
+}

@@ -1,0 +1,53 @@
+package app
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A backend that changes its ports moves process by process. Before the swap clients are served by the generation before,
+// whose group knows none of the new ports: it would have fewer and fewer peers, and at last none. So while the processes
+// move, a bridge serves: the configuration of before with groups that have both, the old ports and the new ones.
+
+// buildBridge makes the bridge, if a backend gets ports that it had not.
+func (a *App) buildBridge(p *plan) error {
+	moves := func(c *change) bool { return len(missingIn(c.before.Ports, c.after.Ports)) > 0 }
+	if !slices.ContainsFunc(p.changed, moves) {
+		return nil
+	}
+	bridge := &generation{
+		number: p.prev.number, config: p.prev.config, since: p.prev.since, spill: p.prev.spill,
+		errors: p.prev.errors, requests: p.prev.requests, access: p.prev.access,
+		listeners: p.prev.listeners, admin: p.prev.admin,
+	}
+	for _, file := range []*logFile{bridge.errors, bridge.requests} {
+		if file != nil {
+			file.hold()
+		}
+	}
+	p.bridge = bridge
+	for i, u := range p.prev.config.Upstreams {
+		g := p.prev.groups[i]
+		c := slices.IndexFunc(p.changed, func(c *change) bool { return c.backend == g.backend && moves(c) })
+		if c < 0 {
+			g.hold()
+			bridge.groups = append(bridge.groups, g)
+			continue
+		}
+		change := p.changed[c]
+		change.backend.hold()
+		both := slices.Concat(change.before.Ports, missingIn(change.before.Ports, change.after.Ports))
+		wide, err := newGroup(u, both, change.backend, a.opts.Version)
+		if err != nil {
+			change.backend.letGo()
+			return fmt.Errorf("upstream %s: %w", u.Name, err)
+		}
+		bridge.groups = append(bridge.groups, wide)
+	}
+	return a.buildFronts(bridge)
+}
+
+// missingIn returns the ports of more that are not among ports.
+func missingIn(ports, more []int) []int {
+	return slices.DeleteFunc(slices.Clone(more), func(port int) bool { return slices.Contains(ports, port) })
+}

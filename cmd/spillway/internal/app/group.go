@@ -1,0 +1,131 @@
+package app
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"spillway/balancer"
+	"spillway/configs"
+	"spillway/upstream"
+	"spillway/upstream/supervisor"
+)
+
+// group is an upstream with what its locations share. Generations whose upstream means the same have one group.
+type group struct {
+	share
+
+	config  *configs.Upstream // of the generation that made it
+	ports   []int             // of the peers, in their order; nil without a backend
+	peers   *upstream.Group
+	picker  balancer.Picker
+	backend *backend // whose processes the peers are; nil: they are not ours
+}
+
+// newGroup makes the group of an upstream and, with a backend, joins it, so that the peers get the states of its processes.
+// The last generation that uses the group gives the backend up.
+func newGroup(u *configs.Upstream, ports []int, b *backend, version string) (*group, error) {
+	protocol, err := newProtocol(u, configs.Script{}, version)
+	if err != nil {
+		return nil, err
+	}
+	opts := upstream.GroupOptions{
+		Name: u.Name, Scheme: string(u.Protocol), Protocol: protocol,
+		Keepalive: u.Keepalive, KeepaliveTimeout: time.Duration(u.KeepaliveTimeout), KeepaliveRequests: u.KeepaliveRequests,
+		Concurrency: u.Concurrency, Queue: upstream.Queue{Length: u.Queue.Length, Timeout: time.Duration(u.Queue.Timeout)},
+		HoldTimeout: time.Duration(u.HoldTimeout),
+		Peers:       newPeers(u, ports),
+	}
+	g := &group{config: u, ports: ports, backend: b, picker: balancer.NewRoundRobin()}
+	if b != nil {
+		opts.MaxRequests, opts.MaxRequestsJitter = u.Backend.MaxRequests, u.Backend.MaxRequestsJitter
+		opts.OnSpent = func(p *upstream.Peer) { b.supervised.Recycle(ports[p.Index()], supervisor.ReasonMaxRequests) }
+		opts.OnWait = b.supervised.Demand
+	}
+	if g.peers, err = upstream.NewGroup(opts); err != nil {
+		return nil, err
+	}
+	g.end = g.close
+	if b != nil {
+		b.join(g)
+	}
+	return g, nil
+}
+
+// newPeers lists the peers of an upstream: those of the configuration, or one for each port of its backend. The latter get
+// requests when the supervisor says that a process is ready there.
+func newPeers(u *configs.Upstream, ports []int) []upstream.PeerOptions {
+	var peers []upstream.PeerOptions
+	for i := range u.Peers {
+		p := &u.Peers[i]
+		address := p.Address
+		if p.Network == "unix" {
+			address = "unix:" + address
+		}
+		peers = append(peers, upstream.PeerOptions{
+			Address: address, Weight: p.Weight, MaxFails: p.MaxFails, FailTimeout: time.Duration(p.FailTimeout),
+			MaxConns: p.MaxConns, Backup: p.Backup, Down: p.Down,
+		})
+	}
+	for _, port := range ports {
+		peers = append(peers, upstream.PeerOptions{
+			Address: fmt.Sprintf("127.0.0.1:%d", port), MaxFails: u.MaxFails, FailTimeout: time.Duration(u.FailTimeout),
+			MaxConns: u.MaxConns, State: upstream.Away,
+		})
+	}
+	return peers
+}
+
+// close is for the last user: no exchange asks the peers any more.
+func (g *group) close() {
+	g.peers.Close()
+	if g.backend != nil {
+		g.backend.leave(g)
+		g.backend.letGo()
+	}
+}
+
+// peer returns the peer with this port, nil when there is none.
+func (g *group) peer(port int) *upstream.Peer {
+	if i := slices.Index(g.ports, port); i >= 0 {
+		return g.peers.Peers()[i]
+	}
+	return nil
+}
+
+// peerAt returns the peer with this address, nil when there is none.
+func (g *group) peerAt(address string) *upstream.Peer {
+	for _, p := range g.peers.Peers() {
+		if p.Address() == address {
+			return p
+		}
+	}
+	return nil
+}
+
+// onStuck is for an attempt at p that took longer than busy_timeout.
+func (g *group) onStuck(p *upstream.Peer, _ time.Duration) {
+	g.backend.supervised.Kill(g.ports[p.Index()], supervisor.ReasonBusyTimeout)
+}
+
+// sameGroup says whether the group of one upstream can be that of another: everything that a group is made of is the same.
+// The backend's processes may differ, their ports may not.
+func sameGroup(a, b *configs.Upstream) bool {
+	x, y := *a, *b
+	x.Backend, y.Backend = nil, nil
+	if !configs.Equal(x, y) || (a.Backend == nil) != (b.Backend == nil) {
+		return false
+	}
+	return a.Backend == nil ||
+		a.Backend.MaxRequests == b.Backend.MaxRequests && a.Backend.MaxRequestsJitter == b.Backend.MaxRequestsJitter
+}
+
+// sameProcesses says whether the processes of one backend can be those of another without a word to their supervisor: what
+// differs is the app's own business.
+func sameProcesses(a, b *configs.Backend) bool {
+	x, y := *a, *b
+	for _, c := range []*configs.Backend{&x, &y} {
+		c.Ports, c.MaxRequests, c.MaxRequestsJitter, c.BusyTimeout, c.Watch = nil, 0, 0, 0, nil
+	}
+	return configs.Equal(x, y)
+}

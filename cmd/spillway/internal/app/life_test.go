@@ -1,0 +1,228 @@
+package app_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"spillway/cmd/spillway/internal/app"
+)
+
+// What happens to processes while clients are served.
+
+// serve starts a server with one upstream of processes.
+func serve(t *testing.T, b backend, more string) (r *running, addr, admin string) {
+	t.Helper()
+	addr, admin = address(t), address(t)
+	r = start(t, fmt.Sprintf("listen: [%q]\nadmin: {listen: %q}\nupstreams: {a: %s}\n%s", addr, admin, b, more))
+	r.awaitReady(t, "a", b.processes)
+	return r, addr, admin
+}
+
+func TestRestart_ReplacesAllProcessesUnderLoad(t *testing.T) {
+	r, addr, _ := serve(t, backend{processes: 2, version: "1"}, "")
+	load := startLoad(t, "http://"+addr, 4)
+	for _, name := range []string{"a", ""} {
+		before := r.pids("a")
+		if err := r.Restart(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		for _, pid := range r.awaitReady(t, "a", 2) {
+			if slices.Contains(before, pid) {
+				t.Errorf("process %d is still there", pid)
+			}
+		}
+	}
+	load.end(t)
+	if err := r.Restart(t.Context(), "b"); !errors.Is(err, app.ErrUnknownUpstream) || !strings.Contains(err.Error(), `"b"; there are: a`) {
+		t.Errorf("got %v, want %v", err, app.ErrUnknownUpstream)
+	}
+}
+
+func TestApp_MaxRequestsReplacesProcessesUnderLoad(t *testing.T) {
+	r, addr, admin := serve(t, backend{processes: 2, version: "1", keys: "max_requests: 50"}, "")
+	before := r.pids("a")
+	load := startLoad(t, "http://"+addr, 4)
+	eventually(t, "both have been replaced", func() bool {
+		for _, pid := range r.pids("a") {
+			if slices.Contains(before, pid) {
+				return false
+			}
+		}
+		return true
+	})
+	load.end(t)
+	if _, body := ask(t, "http://"+admin+"/metrics", nil); strings.Contains(body, `spillway_process_exits_total{backend="a",reason="max_requests"} 0`) {
+		t.Error("no process has ended because of max_requests")
+	}
+}
+
+func TestApp_BusyTimeoutEndsAStuckProcess(t *testing.T) {
+	r, addr, admin := serve(t, backend{processes: 1, version: "1", keys: "busy_timeout: 100ms"}, "")
+	before := r.pids("a")
+	if response, _ := ask(t, "http://"+addr+"/stuck", nil); response.StatusCode != http.StatusGatewayTimeout {
+		t.Errorf("got status %d, want 504", response.StatusCode)
+	}
+	if response, _ := ask(t, "http://"+addr, nil); response.StatusCode != http.StatusOK || slices.Contains(before, pidOf(response)) {
+		t.Errorf("got status %d from process %d, want 200 from another than %v", response.StatusCode, pidOf(response), before)
+	}
+	want := `spillway_process_exits_total{backend="a",reason="busy_timeout"} 1`
+	if _, body := ask(t, "http://"+admin+"/metrics", nil); !strings.Contains(body, want) {
+		t.Errorf("%s is missing", want)
+	}
+}
+
+func pidOf(response *http.Response) int {
+	pid := 0
+	_, _ = fmt.Sscan(response.Header.Get("X-Pid"), &pid)
+	return pid
+}
+
+func TestApp_AllProcessesAreKilledUnderLoad(t *testing.T) {
+	r, addr, _ := serve(t, backend{processes: 2, version: "1"}, "")
+	load := startLoad(t, "http://"+addr, 4)
+	before := r.pids("a")
+	for _, pid := range before {
+		p, err := os.FindProcess(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Kill(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	load.awaitMore(t, 100)
+	for _, pid := range r.awaitReady(t, "a", 2) {
+		if slices.Contains(before, pid) {
+			t.Errorf("process %d is still there", pid)
+		}
+	}
+	load.end(t)
+}
+
+func TestApp_WatchRestartsProcessesWhenAFileChanges(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "app.py")
+	if err := os.WriteFile(file, []byte("1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, addr, _ := serve(t, backend{processes: 1, version: "1", keys: "watch: [" + quoted(file) + "]"}, "error_log: {path: error.log, level: notice}\n")
+	before := r.pids("a")
+	load := startLoad(t, "http://"+addr, 2)
+	if err := os.WriteFile(file, []byte("the second version"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the process is replaced", func() bool { return len(r.pids("a")) == 1 && !slices.Equal(r.pids("a"), before) })
+	load.end(t)
+	if err := r.stop(); err != nil {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(filepath.Join(r.dir, "error.log"))
+	if err != nil || !strings.Contains(string(text), "file changed, restarting processes") || !strings.Contains(string(text), "processes restarted") {
+		t.Errorf("got the error log %q, %v", text, err)
+	}
+}
+
+func TestReopen_FollowsRenamedFiles(t *testing.T) {
+	r, addr, _ := serve(t, backend{processes: 1, version: "1", keys: "output: 'out-{process}.log'"},
+		"access_log: {path: access.log, format: '$uri'}\nerror_log: {path: error.log, level: info}\n")
+	read := func(name string) string {
+		text, _ := os.ReadFile(filepath.Join(r.dir, name))
+		return string(text)
+	}
+	ask(t, "http://"+addr+"/first", nil)
+	eventually(t, "the first lines are there", func() bool {
+		return strings.Contains(read("access.log"), "/first") && strings.Contains(read("out-1.log"), "process 1 listens")
+	})
+	for _, name := range []string{"access.log", "error.log", "out-1.log"} {
+		if err := os.Rename(filepath.Join(r.dir, name), filepath.Join(r.dir, name+".1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Reopen(); err != nil {
+		t.Fatal(err)
+	}
+	ask(t, "http://"+addr+"/second", nil)
+	if err := r.Restart(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the next lines are there", func() bool {
+		return strings.Contains(read("access.log"), "/second") && strings.Contains(read("out-1.log"), "process 1 listens") &&
+			strings.Contains(read("error.log"), "processes restarted")
+	})
+	if got := read("access.log.1"); strings.Contains(got, "/second") {
+		t.Errorf("got %q in the renamed file", got)
+	}
+}
+
+// A fast stop waits for nobody, and hurries a stop that waits.
+func TestKill_CutsWhatRuns(t *testing.T) {
+	for _, first := range []string{"nothing", "stop"} {
+		t.Run("after "+first, func(t *testing.T) {
+			r, addr, _ := serve(t, backend{processes: 1, version: "1"}, "shutdown_timeout: 1h\n")
+			ports := r.ports("a")
+			ended := make(chan error, 2)
+			go func() { // ends with the kill
+				_, err := http.Get("http://" + addr + "/?await=" + filepath.Join(r.dir, "never"))
+				ended <- err
+			}()
+			eventually(t, "the request is at the process", func() bool {
+				return r.Status().Upstreams[0].Peers[0].Inflight+r.Status().Upstreams[0].Peers[1].Inflight == 1
+			})
+			r.stopped = true
+			if first == "stop" {
+				go func() { // ends with the kill
+					if err := r.Stop(); err != nil {
+						t.Error(err)
+					}
+				}()
+				eventually(t, "nobody is let in", func() bool { return refuses(addr) })
+			}
+			if err := r.Kill(); err != nil {
+				t.Error(err)
+			}
+			if err := <-ended; err == nil {
+				t.Error("the request had an answer")
+			}
+			r.awaitClosed(t, ports)
+		})
+	}
+}
+
+func TestApp_StatusAndMetricsOfProcesses(t *testing.T) {
+	r, _, admin := serve(t, backend{processes: 2, version: "1"}, "")
+	spares := 0
+	for _, p := range r.ports("a") {
+		switch p.State {
+		case "idle":
+			spares++
+		case "ready":
+			if p.PID == 0 || p.Number == 0 || p.Starts != 1 || time.Since(p.Since) > time.Minute {
+				t.Errorf("got %+v", p)
+			}
+		default:
+			t.Errorf("got state %s", p.State)
+		}
+	}
+	if spares != 1 {
+		t.Errorf("got %d spare ports, want 1", spares)
+	}
+	_, body := ask(t, "http://"+admin+"/metrics", nil)
+	for _, want := range []string{
+		`spillway_processes_ready{backend="a"} 2`, `spillway_processes{backend="a",state="ready"} 2`,
+		`spillway_processes{backend="a",state="starting"} 0`, `spillway_process_starts_total{backend="a"} 2`,
+		`spillway_process_exits_total{backend="a",reason="exited"} 0`, `spillway_queue_waiting{upstream="a"} 0`,
+		`spillway_queue_wait_seconds_total{upstream="a"} 0`,
+		`spillway_reloads_total{result="done"} 0`, `spillway_reloads_total{result="refused"} 0`,
+		`spillway_config_last_reload_successful 1`, `spillway_config_generation 1`,
+	} {
+		if !strings.Contains(body, "\n"+want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+}
