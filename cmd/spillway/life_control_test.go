@@ -276,3 +276,12 @@ func TestControl_AnotherAccountIsToldWhoMay(t *testing.T) {
 	f("", "spillway: no spillway runs with .* that this account can see; one of root could: give the command as root, or start one with `spillway run`\n")
 	f("control: site.sock\n", "spillway: no access to "+dir+"/site.sock: give the command as root\n")
 }
+
+func TestControl_StopAndSIGTERMAreTheSame(t *testing.T) {
+	s := serving(t, 1, "")
+	s.command(t, "stop").want(t, 0, "pid [0-9]+ has ended after [0-9.]+ s; no request was cut\n", "")
+	s.checkEnded(t, 0)
+	s = serving(t, 1, "")
+	s.signal(t, syscall.SIGTERM)
+	s.checkEnded(t, 0)
+}
