@@ -68,7 +68,13 @@ func TestNew_RefusesWhatCannotWork(t *testing.T) {
 	f("port 70000", func(o *supervisor.Options) { o.Ports = []int{70000} })
 	f("env name", func(o *supervisor.Options) { o.Env = map[string]string{"A=B": "c"} })
 	f("slash", func(o *supervisor.Options) { o.Ready.Path = "ready" })
+	f("slash", func(o *supervisor.Options) { o.Ready.Warmup = []string{"/", "warm"} })
 	f("negative", func(o *supervisor.Options) { o.StopTimeout = -1 })
+	f("negative", func(o *supervisor.Options) { o.MaxMemory = -1 })
+	f("rapid fail", func(o *supervisor.Options) { o.RapidFail.Times = 3 })
+	f("stop signal", func(o *supervisor.Options) { o.StopSignal = "please" })
+	f("processes is 2 to 1", func(o *supervisor.Options) { o.Processes.Min = 2 })
+	f("spare", func(o *supervisor.Options) { o.Processes.SpareMin = 1 })
 	if _, err := supervisor.New(good); err != nil {
 		t.Errorf("got %v, want the rest accepted", err)
 	}

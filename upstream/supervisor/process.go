@@ -40,9 +40,9 @@ func (b *Backend) newProcess() *process {
 	}
 	log := b.opts.Log.With("backend", b.opts.Name, "process", number)
 	p := &process{
-		number: number, opts: b.opts, log: log, limit: newLimiter(log),
-		backoff: backoff{min: b.opts.BackoffMin, max: b.opts.BackoffMax},
+		number: number, log: log, limit: newLimiter(log),
 	}
+	p.takeOptions(b.opts)
 	b.processes = slices.Insert(b.processes, number-1, p)
 	return p
 }
@@ -50,6 +50,12 @@ func (b *Backend) newProcess() *process {
 func (b *Backend) forget(p *process) {
 	p.leaving = true
 	b.processes = slices.DeleteFunc(b.processes, func(other *process) bool { return other == p })
+}
+
+// takeOptions makes these the options of the next launch.
+func (p *process) takeOptions(o *Options) {
+	p.opts = o
+	p.backoff.min, p.backoff.max = o.BackoffMin, o.BackoffMax
 }
 
 // launch starts a run of p at pl; begin has to follow.

@@ -137,10 +137,10 @@ func (b *Backend) replaceNow(rep *replacement) {
 	switch old := p.place.run; {
 	case old == nil:
 		p.forgive()
-		p.opts = rep.opts
+		p.takeOptions(rep.opts)
 		b.relaunch(p)
 	case old.reason != "": // its successor is what was asked for
-		p.opts = rep.opts
+		p.takeOptions(rep.opts)
 	case b.startBeside(rep):
 	default:
 		b.makeRoom(rep, old)
@@ -172,7 +172,7 @@ func (b *Backend) makeRoom(rep *replacement, old *run) {
 		b.finish(rep, err)
 		return
 	}
-	rep.process.opts = rep.opts
+	rep.process.takeOptions(rep.opts)
 	b.leave(old, rep.reason)
 }
 
@@ -184,7 +184,8 @@ func (b *Backend) readied(r *run) {
 	}
 	old := p.place.run
 	took := p.place == r.place // in its place, or it was left by the old one
-	p.place, p.opts = r.place, rep.opts
+	p.place = r.place
+	p.takeOptions(rep.opts)
 	p.forgive()
 	if took {
 		b.finish(rep, nil)

@@ -84,7 +84,7 @@ func TestRestart_StopsAtTheFirstThatIsNoGood(t *testing.T) {
 		}
 	}
 	f("exit", "exit code 3", "line 24")
-	f("elsewhere", "not ready", " instead")
+	f("elsewhere", "not ready", "127.0.0.1:")
 	h.settled()
 	if after := h.byNumber(); !maps.Equal(before, after) || h.fewestReady(2) != 2 {
 		t.Errorf("got processes %v, want %v all the time", after, before)

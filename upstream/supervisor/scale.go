@@ -103,8 +103,11 @@ func (c Count) change(l load) int {
 // room says how many of n processes may be started at once.
 func (c Count) room(n int, l load) int { return min(n, c.Max-l.all, max(1, l.ready)-l.starting) }
 
-// grow starts n processes, or as many as there is room for.
+// grow starts n processes, or as many as there is room for. During an Update that would be processes with the old options.
 func (b *Backend) grow(n int, l load) {
+	if b.updating {
+		return
+	}
 	for range b.opts.Processes.room(n, l) {
 		free := b.spares()
 		if len(free) == 0 {

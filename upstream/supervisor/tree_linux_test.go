@@ -87,3 +87,13 @@ func TestGuard_IsReplacedWhenItHasDied(t *testing.T) {
 		v.awaitGone(t)
 	}
 }
+
+func TestStopSignal_IsTheOneNamed(t *testing.T) {
+	h := newHarness(t, "serve", 1, func(o *supervisor.Options) { o.StopSignal, o.StopTimeout = "quit", patience })
+	h.start(t)
+	h.awaitReady(t, 1)
+	h.stop(t)
+	if text := h.Snapshot()[0].LastExit.Text; text != "exit code 2" { // a Go program, after it has written its goroutines
+		t.Errorf("got %s, want exit code 2", text)
+	}
+}

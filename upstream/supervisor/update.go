@@ -73,7 +73,7 @@ func (b *Backend) revert(ctx context.Context, o *Options) error {
 			continue
 		}
 		err = errors.Join(err, fmt.Errorf("process %d: back to the old options: %w", p.number, back))
-		_ = b.ask(func() { p.opts = o }) // an error: nothing is launched any more
+		_ = b.ask(func() { p.takeOptions(o) }) // an error: nothing is launched any more
 	}
 	return errors.Join(err, b.ask(func() { b.settle(o) }))
 }
@@ -96,12 +96,6 @@ func (b *Backend) changeProcess(ctx context.Context, p *process, o *Options) err
 		return err
 	}
 	return b.replace(ctx, p, ReasonUpdate, o)
-}
-
-// takeOptions makes these the options of the next launch.
-func (p *process) takeOptions(o *Options) {
-	p.opts = o
-	p.backoff.min, p.backoff.max = o.BackoffMin, o.BackoffMax
 }
 
 // adopt makes the ports of o the ones at which runs begin, and lets go the processes that are too many.
