@@ -5,10 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,7 +13,6 @@ import (
 	"spillway/cmd/spillway/internal/control"
 	"spillway/cmd/spillway/internal/service"
 	"spillway/configs"
-	"spillway/proxy/errorlog"
 )
 
 // instance is the spillway of this process, from its start to its end. Signals, commands and the service manager all come
@@ -95,7 +91,7 @@ func (i *instance) run(ctx context.Context, n *service.Notify) (err error) {
 	n.Stopping()
 	began := time.Now()
 	stopErr := i.end()
-	ending = control.Ending{Took: time.Since(began), Cut: i.cut()}
+	ending = control.Ending{Took: time.Since(began), Cut: i.server.Cut()}
 	if stopErr != nil {
 		ending.Lines = linesOf(stopErr)
 	}
@@ -140,36 +136,22 @@ func (i *instance) stop() {
 	i.quit()
 }
 
-// killer is what an app that can end fast has.
-type killer interface{ Kill() error }
-
 // end ends the server: when its exchanges have ended, or at once when there is a hurry.
 func (i *instance) end() error {
-	fast, canKill := any(i.server).(killer)
-	if !canKill {
-		return i.server.Stop()
-	}
-	select {
-	case <-i.hurry:
-		return fast.Kill()
-	default:
-	}
-	drained := make(chan error, 1)
-	go func() { drained <- i.server.Stop() }() // ends with Kill at the latest
-	select {
-	case err := <-drained:
-		return err
-	case <-i.hurry:
-		return errors.Join(fast.Kill(), <-drained)
-	}
-}
-
-// cut returns how many exchanges did not get to their end.
-func (i *instance) cut() int {
-	if server, ok := any(i.server).(interface{ Cut() int }); ok {
-		return server.Cut()
-	}
-	return 0
+	drained := make(chan struct{})
+	hastened := make(chan struct{})
+	go func() { // ends with the drain
+		defer close(hastened)
+		select {
+		case <-drained:
+		case <-i.hurry:
+			_ = i.server.Kill() // hurries Stop, which has the same error
+		}
+	}()
+	err := i.server.Stop()
+	close(drained)
+	<-hastened
+	return err
 }
 
 // await waits for the end of the start, and returns a context that ends with ctx and with the instance.
@@ -208,22 +190,17 @@ func (i *instance) reload(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	i.tell("reload", err)
 	return &control.LinesError{Lines: linesOf(err)}
 }
 
+// replace reads the configuration and serves it. An error is in the error log.
 func (i *instance) replace(ctx context.Context) error {
 	config, err := load(i.file)
 	if err != nil {
+		i.server.Refused(pathOf(i.file), linesOf(err))
 		return err
 	}
-	server, ok := any(i.server).(interface {
-		Reload(ctx context.Context, config *configs.Config) error
-	})
-	if !ok {
-		return errors.New("this version cannot reload: quit and start again")
-	}
-	return server.Reload(ctx, config)
+	return i.server.Reload(ctx, config)
 }
 
 // reopen opens the log files anew.
@@ -233,14 +210,7 @@ func (i *instance) reopen(ctx context.Context) error {
 		return err
 	}
 	defer release()
-	server, ok := any(i.server).(interface{ Reopen() error })
-	if !ok {
-		return errors.New("this version cannot open its logs anew: quit and start again")
-	}
-	if err = server.Reopen(); err != nil {
-		i.tell("reopen", err)
-	}
-	return err
+	return i.server.Reopen()
 }
 
 // restart replaces the processes of an upstream, or of all when it is empty.
@@ -250,35 +220,7 @@ func (i *instance) restart(ctx context.Context, upstream string) error {
 		return err
 	}
 	defer release()
-	if err := i.canRestart(upstream); err != nil {
-		return err
-	}
-	server, ok := any(i.server).(interface {
-		Restart(ctx context.Context, upstream string) error
-	})
-	if !ok {
-		return errors.New("this version cannot restart processes: quit and start again")
-	}
-	return server.Restart(ctx, upstream)
-}
-
-// canRestart says why there is nothing to restart; an empty upstream is all.
-func (i *instance) canRestart(upstream string) error {
-	var known []string
-	upstreams := i.server.Status().Upstreams
-	for k := range upstreams {
-		u := &upstreams[k]
-		if len(u.Peers) > 0 && u.Peers[0].Process != nil {
-			known = append(known, u.Name)
-		}
-	}
-	switch {
-	case len(known) == 0:
-		return errors.New("no upstream has processes")
-	case upstream != "" && !slices.Contains(known, upstream):
-		return fmt.Errorf("no upstream %s with processes; there is %s", upstream, strings.Join(known, ", "))
-	}
-	return nil
+	return i.server.Restart(ctx, upstream)
 }
 
 // statusReport is the answer to status: what /status says, and how far it is.
@@ -303,18 +245,6 @@ func (i *instance) status() any {
 		report.Phase = "ending"
 	}
 	return report
-}
-
-// tell writes into the error log why a command was not done: who asked by a signal is told nowhere else.
-func (i *instance) tell(command string, err error) {
-	server, ok := any(i.server).(interface{ Log() *slog.Logger })
-	if !ok {
-		complain(os.Stderr, err)
-		return
-	}
-	for _, line := range linesOf(err) {
-		server.Log().Log(context.Background(), errorlog.LevelEmerg, "refused, all is as before", "command", command, "err", line)
-	}
 }
 
 // obeyManager reloads when the service manager wants it.

@@ -14,6 +14,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -119,7 +121,7 @@ func TestControl_Status(t *testing.T) {
 LISTENER +CLIENTS +READING +WRITING +WAITING +ACCEPTED
 %s +\d+ .*
 
-upstream demo \(fastcgi\): \d+ in flight, \d+ idle connections
+upstream demo \(fastcgi\): \d+ in flight, \d+ idle connections, 0 of \d+ waiting .*
 PROCESS +PORT +PID +STATE +SINCE +REQUESTS +IN FLIGHT .*
 1 +\d+ +\d+ +ready +\d+s +\d+ .*
 2 +\d+ +\d+ +ready +\d+s +\d+ .*
@@ -171,7 +173,7 @@ func TestControl_ReloadOfABrokenFile(t *testing.T) {
 
 func TestControl_RestartOfWhatIsNotThere(t *testing.T) {
 	s := serving(t, 1, "")
-	s.command(t, "restart", "dmeo").want(t, 1, "", "spillway: no upstream dmeo with processes; there is demo\n")
+	s.command(t, "restart", "dmeo").want(t, 1, "", "spillway: no such upstream with processes: \"dmeo\"; there are: demo\n")
 }
 
 func TestControl_QuitWaitsForTheEnd(t *testing.T) {
@@ -283,5 +285,67 @@ func TestControl_StopAndSIGTERMAreTheSame(t *testing.T) {
 	s.checkEnded(t, 0)
 	s = serving(t, 1, "")
 	s.signal(t, syscall.SIGTERM)
+	s.checkEnded(t, 0)
+}
+
+func TestControl_ReloadDuringTheStartIsDoneAfterIt(t *testing.T) {
+	s, admin := startDemo(t, demoBackend(1), "")
+	eventually(t, "the process is being started", func() bool {
+		return !refuses(admin) && peers(t, admin)[0].Process.State == "starting"
+	})
+	file := filepath.Join(s.dir, "spillway.yaml")
+	before, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := freeAddr(t)
+	if err := os.WriteFile(file, bytes.ReplaceAll(before, []byte(s.addr), []byte(moved)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	both := make(chan said)
+	for range 2 {
+		go func() { both <- s.command(t, "reload") }() // ends with the reload
+	}
+	letGo(t, s.dir)
+	for range 2 {
+		(<-both).want(t, 0, "pid [0-9]+ serves .*spillway.yaml as it is now\n", "")
+	}
+	if refuses(moved) || !refuses(s.addr) {
+		t.Error("the old address is served, not the new one")
+	}
+	s.addr, s.url = moved, "http://"+moved
+	s.awaitHello(t)
+}
+
+func TestControl_RestartReplacesTheProcesses(t *testing.T) {
+	s := serving(t, 2, "")
+	pids := func() []int {
+		found := regexp.MustCompile(`(?m)^\d +\d+ +(\d+) +ready `).FindAllStringSubmatch(s.command(t, "status").stdout, -1)
+		all := []int{}
+		for _, f := range found {
+			pid, _ := strconv.Atoi(f[1])
+			all = append(all, pid)
+		}
+		return all
+	}
+	eventually(t, "both are ready", func() bool { return len(pids()) == 2 })
+	before := pids()
+	s.command(t, "restart", "demo").want(t, 0, "the processes of demo were replaced in [0-9.]+ s\n", "")
+	for _, pid := range pids() {
+		if slices.Contains(before, pid) {
+			t.Errorf("process %d is still there", pid)
+		}
+	}
+	s.command(t, "reopen").want(t, 0, "", "")
+}
+
+func TestControl_StopCutsAndCounts(t *testing.T) {
+	s := serving(t, 1, "shutdown_timeout: 1h\n")
+	s.startDownload(t)
+	quit := make(chan said)
+	go func() { quit <- s.command(t, "quit") }() // ends with the program
+	eventually(t, "nobody is let in", func() bool { return refuses(s.addr) })
+	s.command(t, "stop").want(t, 0, "pid [0-9]+ has ended after [0-9.]+ s; 1 request was cut\n", "")
+	(<-quit).want(t, 0, "pid [0-9]+ has ended after [0-9.]+ s; 1 request was cut\n", "")
 	s.checkEnded(t, 0)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"net"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -18,6 +17,13 @@ func writeTables(w io.Writer, r *statusReport, now time.Time) error {
 	t := &tables{now: now}
 	t.line("spillway %s, pid %d, %s since %s (%s), configuration %s", r.Version, r.PID, r.Phase,
 		r.Started.Local().Format(time.DateTime), age(now.Sub(r.Started)), r.Config)
+	if last := r.Loaded.LastReload; last != nil {
+		how := "done"
+		if last.Error != "" {
+			how = "refused: " + strings.ReplaceAll(last.Error, "\n", "; ")
+		}
+		t.line("last reload %s: %s", last.At.Local().Format(time.DateTime), how)
+	}
 	if len(r.Listeners) > 0 {
 		t.line("\nLISTENER\tCLIENTS\tREADING\tWRITING\tWAITING\tACCEPTED")
 	}
@@ -66,9 +72,9 @@ func (t *tables) upstream(u *app.UpstreamStatus) {
 		inflight += u.Peers[i].Inflight
 		processes = processes || u.Peers[i].Process != nil
 	}
-	t.line("\nupstream %s (%s): %d in flight, %d idle connections", u.Name, u.Protocol, inflight, u.Idle)
+	t.line("\nupstream %s (%s): %d in flight, %d idle connections%s", u.Name, u.Protocol, inflight, u.Idle, queue(&u.Queue))
 	if processes {
-		t.line("PROCESS\tPORT\tPID\tSTATE\tSINCE\tREQUESTS\tIN FLIGHT\tFAILURES\tRESTARTS\tLAST EXIT")
+		t.line("PROCESS\tPORT\tPID\tSTATE\tSINCE\tREQUESTS\tIN FLIGHT\tFAILURES\tRESTARTS\tMEMORY\tLAST EXIT")
 	} else {
 		t.line("PEER\tSTATE\tREQUESTS\tIN FLIGHT\tFAILURES")
 	}
@@ -82,13 +88,36 @@ func (t *tables) peer(p *app.PeerStatus) {
 		t.line("%s\t%s\t%d\t%d\t%d", p.Address, p.State, p.Requests, p.Inflight, p.Failures)
 		return
 	}
-	state := p.Process.State
+	process := p.Process
+	if process.Number == 0 && process.PID == 0 {
+		t.line("spare\t%d", process.Port)
+		return
+	}
+	state := process.State
+	if process.Reason != "" {
+		state += ", " + string(process.Reason)
+	}
 	if p.State == "disabled" { // by failures, which the process knows nothing of
 		state += ", " + p.State
 	}
-	_, port, _ := net.SplitHostPort(p.Address)
-	t.line("%d\t%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s", p.Process.Number, port, pid(p.Process.PID), state,
-		age(t.now.Sub(p.Process.Since)), p.Requests, p.Inflight, p.Failures, p.Process.Restarts, orDash(p.Process.LastExit))
+	memory := "-"
+	if process.Memory > 0 {
+		memory = size(process.Memory)
+	}
+	t.line("%d\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s", process.Number, process.Port, pid(process.PID), state,
+		age(t.now.Sub(process.Since)), p.Requests, p.Inflight, p.Failures, process.Restarts, memory, orDash(process.LastExit))
+}
+
+// queue writes what waits; nothing where nothing can.
+func queue(q *app.QueueStatus) string {
+	if q.Length == 0 {
+		return ""
+	}
+	text := fmt.Sprintf(", %d of %d waiting (%d have waited)", q.Waiting, q.Length, q.Total)
+	if refused := q.Full + q.TimedOut; refused > 0 {
+		text += fmt.Sprintf(", %d refused", refused)
+	}
+	return text
 }
 
 // pid writes the id of a process that may not be there.

@@ -144,7 +144,7 @@ func (a *App) run(l *listener) {
 func (a *App) closeNew(p *plan) {
 	for _, l := range p.next.listeners {
 		if p.prev.listener(l.address) != l {
-			_ = l.close(context.Background()) // nobody was let in
+			_, _ = l.close(context.Background()) // nobody was let in
 		}
 	}
 	if p.next.admin != nil && p.next.admin != p.prev.admin {
@@ -172,27 +172,43 @@ func (a *App) closeListeners(ctx context.Context, listeners []*listener) {
 	var closed sync.WaitGroup
 	for _, l := range listeners {
 		closed.Go(func() {
-			if err := l.close(ctx); err != nil {
+			cut, err := l.close(ctx)
+			if err != nil {
 				a.log.Warn("running exchanges were cut", "listener", l.address, "took", time.Since(began), "err", err)
 			}
+			a.closed.cut.Add(int64(cut))
 			a.closed.add(l.serving.Stats())
 		})
 	}
 	closed.Wait()
 }
 
-func (l *listener) close(ctx context.Context) error {
+// close stops accepting and waits for the running exchanges; when ctx ends they are cut, and counted before that.
+func (l *listener) close(ctx context.Context) (cut int, err error) {
 	if l.done == nil { // it has not served: there is nobody to wait for
-		return l.serving.Shutdown(context.Background())
+		return 0, l.serving.Shutdown(context.Background())
 	}
-	err := l.serving.Shutdown(ctx)
+	patience, giveUp := context.WithCancel(context.Background())
+	defer giveUp()
+	var running atomic.Int64
+	defer context.AfterFunc(ctx, func() {
+		stats := l.serving.Stats()
+		running.Store(int64(stats.Reading + stats.Writing))
+		giveUp()
+	})()
+	err = l.serving.Shutdown(patience)
 	<-l.done
-	return err
+	if errors.Is(err, context.Canceled) {
+		return int(running.Load()), ctx.Err()
+	}
+	return 0, err
 }
 
 // totals are the counts of listeners that are closed: a sum that only goes up must not lose them.
 type totals struct {
 	accepted, requests, acceptErrors atomic.Uint64
+
+	cut atomic.Int64 // exchanges that did not get to their end
 }
 
 func (t *totals) add(s downstream.Stats) {
@@ -200,6 +216,9 @@ func (t *totals) add(s downstream.Stats) {
 	t.requests.Add(s.Requests)
 	t.acceptErrors.Add(s.AcceptErrors)
 }
+
+// Cut returns how many exchanges were cut because a listener was closed, by Stop, Kill or a reload.
+func (a *App) Cut() int { return int(a.closed.cut.Load()) }
 
 // connections returns the numbers of nginx's stub_status for all listeners together.
 func (a *App) connections() metrics.Nginx {

@@ -1,6 +1,9 @@
 package app
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // ReloadStatus is how a reload ended.
 type ReloadStatus struct {
@@ -33,6 +36,14 @@ func (a *App) noteReload(status *ReloadStatus) {
 		a.reloads.counted = map[string]int{}
 	}
 	a.reloads.counted[result]++
+}
+
+// Refused notes a reload that did not come to Reload: the configuration could not be read, or is wrong. lines say why.
+func (a *App) Refused(file string, lines []string) {
+	for _, line := range lines {
+		a.log.Error("configuration not reloaded", "file", file, "err", line)
+	}
+	a.noteReload(&ReloadStatus{At: time.Now(), Error: strings.Join(lines, "\n")})
 }
 
 // lastReload returns how the last reload ended, nil before the first.
