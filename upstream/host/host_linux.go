@@ -14,16 +14,9 @@ var errUnknownForm = errors.New("the kernel does not say it in a form that is kn
 
 // allSockets joins the kernel's lists of sockets with the descriptors of all processes that we may look at.
 func allSockets() ([]Socket, error) {
-	var found []listening
-	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			if errors.Is(err, fs.ErrNotExist) && name == "/proc/net/tcp6" {
-				continue // a kernel without IPv6
-			}
-			return nil, err
-		}
-		found = append(found, parseTCP(text)...)
+	found, err := allListening()
+	if err != nil {
+		return nil, err
 	}
 	pids := make(map[string]int, len(found)) // by the link of the descriptor
 	for _, l := range found {
@@ -35,6 +28,31 @@ func allSockets() ([]Socket, error) {
 		sockets[i] = Socket{Address: l.address, PID: pids[socketLink(l.inode)]}
 	}
 	return sockets, nil
+}
+
+// allListening asks the kernel, and reads its text files where it may not be asked, as in some containers.
+func allListening() ([]listening, error) {
+	v4, err4 := diagListening(unix.AF_INET)
+	v6, err6 := diagListening(unix.AF_INET6)
+	if err4 != nil || err6 != nil {
+		return readListening()
+	}
+	return append(v4, v6...), nil
+}
+
+func readListening() ([]listening, error) {
+	var found []listening
+	for _, name := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) && name == "/proc/net/tcp6" {
+				continue // a kernel without IPv6
+			}
+			return nil, err
+		}
+		found = append(found, parseTCP(text)...)
+	}
+	return found, nil
 }
 
 func socketLink(inode string) string { return "socket:[" + inode + "]" }
