@@ -26,14 +26,12 @@ type load struct {
 	report report
 }
 
-// connectPause keeps the clients that connect for each request from using up the ports of the machine.
-const connectPause = 5 * time.Millisecond
-
 // answerTime bounds the wait for one answer: longer than spillway holds a request for a process.
 const answerTime = time.Minute
 
-// startLoad starts the clients; every other one keeps its connection.
-func startLoad(ctx context.Context, targets []target, conns int) *load {
+// startLoad starts the clients; every other one keeps its connection. Without a pause the others use up the ports of the
+// machine.
+func startLoad(ctx context.Context, targets []target, conns int, pause time.Duration) *load {
 	ctx, stop := context.WithCancel(ctx)
 	l := &load{stop: stop, report: report{failures: map[string]int{}}}
 	for i := range conns {
@@ -42,9 +40,7 @@ func startLoad(ctx context.Context, targets []target, conns int) *load {
 			defer c.close()
 			for ctx.Err() == nil {
 				c.ask()
-				if !c.keep {
-					<-time.After(connectPause)
-				}
+				<-time.After(pause)
 			}
 		})
 	}

@@ -1,9 +1,9 @@
 // Command churn shows that spillway loses nothing while it is changed: under a constant load its configuration is reloaded,
 // its processes are restarted and its logs are reopened, again and again.
 //
-//	churn -spillway FILE [-reloads N] [-reopens N] [-restarts N] [-length 10s] [-conns N]
+//	churn -spillway FILE [-reloads N] [-reopens N] [-restarts N] [-length 10s] [-conns N] [-pause 5ms]
 //
-// The load is a closed loop, half of it over keep-alive connections and half over a new connection for each request. A client
+// The load is a closed loop with a pause, half of it over keep-alive connections and half over a new connection for each request. A client
 // repeats nothing: whatever is not a complete 200 is a failure, an end of a kept connection without notice too. At the end
 // spillway must have counted, and its access logs must have, exactly the requests that the clients made. The figures go to
 // standard output; the exit status is 1 when anything was lost.
@@ -28,6 +28,7 @@ type plan struct {
 	restarts int
 	length   time.Duration // of the load, at least
 	conns    int
+	pause    time.Duration
 }
 
 func main() {
@@ -48,6 +49,8 @@ func run(args []string, out io.Writer) error {
 	flags.IntVar(&p.restarts, "restarts", 200, "rolling restarts of all processes")
 	flags.DurationVar(&p.length, "length", 0, "how long the load lasts at least")
 	flags.IntVar(&p.conns, "conns", 64, "connections of the load")
+	flags.DurationVar(&p.pause, "pause", 5*time.Millisecond, "what a client waits before its next request; processes start in no time only on a "+
+		"machine that has some left")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -72,7 +75,7 @@ func run(args []string, out io.Writer) error {
 // churn does everything of the plan under load, and compares what was asked with what spillway has counted.
 func churn(ctx context.Context, s *site, p plan) (*report, error) {
 	began := time.Now()
-	l := startLoad(ctx, s.addresses(), p.conns)
+	l := startLoad(ctx, s.addresses(), p.conns, p.pause)
 	deeds, err := s.change(ctx, p)
 	if rest := p.length - time.Since(began); rest > 0 && err == nil {
 		select {

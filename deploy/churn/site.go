@@ -69,8 +69,8 @@ func (s *site) config(addr string, second bool) string {
 	}
 	fmt.Fprintf(&b, "admin: {listen: '%s'}\naccess_log: {path: access.log, format: '$status'}\n%s", s.admin, more)
 	fmt.Fprintf(&b, "error_log: {path: error.log, level: notice}\nupstreams:\n")
-	fmt.Fprintf(&b, "  stays: %s\n", backend(3, ""))
-	fmt.Fprintf(&b, "  changes: %s\n", backend(2, ", env: {CHURN: "+version+"}"))
+	fmt.Fprintf(&b, "  stays: %s\n", backend(2, ""))
+	fmt.Fprintf(&b, "  changes: %s\n", backend(1, ", env: {CHURN: "+version+"}"))
 	if second {
 		fmt.Fprintf(&b, "  comes: %s\n", backend(1, ""))
 	}

@@ -78,13 +78,17 @@ const leaveTime = 2 * time.Second
 
 // openSocket is downstream.Listen for all our sockets. A former listener may have the address for a moment.
 func (a *App) openSocket(address string) (net.Listener, error) {
-	for deadline := time.Now().Add(leaveTime); ; <-time.After(leaveTime / 200) {
+	for deadline := time.Now().Add(leaveTime); time.Now().Before(deadline); <-time.After(leaveTime / 200) {
 		isLeaving := a.leaving.Load() > 0 // before the question whose answer depends on it
-		socket, err := downstream.ListenNaming(address, portOwner)
-		if err == nil || !isLeaving || time.Now().After(deadline) {
-			return socket, err
+		socket, err := downstream.Listen(address)
+		if err == nil {
+			return socket, nil
+		}
+		if !isLeaving {
+			break
 		}
 	}
+	return downstream.ListenNaming(address, portOwner) // to find out who it is takes its time
 }
 
 // portOwner names who listens on a port.
