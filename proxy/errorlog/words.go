@@ -61,6 +61,48 @@ func words(message string) string {
 	case "process output":
 		return "{backend}/{process} (pid {pid}) {stream}: {line}"
 	default:
+		return processWords(message)
+	}
+}
+
+// processWords returns the text for what goes wrong with processes and files. nginx starts none and has no words for them; each
+// line begins with its message, as do those that have no text here, and says where, what and what to do.
+func processWords(message string) string {
+	const who = "{backend}/{process} (pid {pid}, port {port})"
+	switch message {
+	case "process exited":
+		return "process exited: " + who + " after {took}: {cause}[, reason: {reason}][; its last output: {output}]"
+	case "process not ready":
+		return "process not ready: " + who + " after {took}: {cause}; it is stopped"
+	case "process not started":
+		return "process not started: {backend}/{process} (port {port}): {cause}"
+	case "process not replaced":
+		return "process not replaced: {backend}/{process} goes on as it was, next try in {delay}, reason: {reason}: {cause}"
+	case "process given up":
+		return "process given up: {backend}/{process} (port {port}) has failed {failures} times in {window} (rapid_fail): {cause}" +
+			"[; its last output: {output}]; when that is mended, `spillway restart {backend}` starts it"
+	case "process killed":
+		return "process killed: " + who + " had not ended {took} (stop_timeout) after its stop signal; all that it had started is killed, too"
+	case "process left behind":
+		return "process left behind: " + who + ": {cause}; end it by hand"
+	case "process too large":
+		return "process too large: " + who + " has {bytes} bytes of memory, more than max_memory ({limit}); it is replaced"
+	case "port taken":
+		return "port taken: {backend}[/{process}]: {cause}"
+	case "process output left out":
+		return "process output left out: {backend}/{process} wrote {lines} more lines than fit here; `output:` of the backend has a file for all"
+	case "process output not written":
+		return "process output not written: " + who + ": {cause}; look at the disk and the folder of its output file"
+	case "output file not opened":
+		return "output file not opened: {backend}/{process} (port {port}) runs without it: {cause}; " +
+			"when that is mended, `spillway restart {backend}` opens it"
+	case "file not rotated":
+		return "file not rotated: {cause}; look at its folder"
+	case "configuration not reloaded":
+		return "configuration not reloaded, {file} as it was before serves on: {cause}"
+	case "processes not restarted":
+		return "processes not restarted: {cause}"
+	default:
 		return ""
 	}
 }
@@ -105,6 +147,8 @@ func (r *record) word(key string) string {
 	case "err":
 		value, _ := r.find("err")
 		return failure(value)
+	case "cause": // whole: what was done when it failed is in it
+		return r.text("err")
 	case "refusal":
 		return r.refusal()
 	case "text", "line":

@@ -76,9 +76,9 @@ func (b *Backend) stopRun(r *run) {
 // buried hears that nothing of the run is left, or what is.
 func (b *Backend) buried(r *run, exit Exit, err error) {
 	r.exit = exit
-	attrs := []any{"code", exit.Code, "took", exit.At.Sub(r.started), "reason", r.reason}
+	attrs := []any{"code", exit.Code, "took", exit.At.Sub(r.started).Round(time.Millisecond), "reason", r.reason}
 	if r.reason == ReasonExited || r.reason == ReasonNotReady || r.again {
-		r.log.Warn("process exited", append(attrs, "output", lastWords(exit), "err", exit.Text)...)
+		r.log.Warn("process exited", append(attrs, "output", lastWords(exit), "err", r.epitaph())...)
 	} else {
 		notice(r.log, "process exited", append(attrs, "err", exit.Text)...)
 	}
@@ -92,6 +92,18 @@ func (b *Backend) buried(r *run, exit Exit, err error) {
 	r.place.run = nil
 	b.gone(r)
 	b.fill() // a place may have become free
+}
+
+// epitaph says how the program ended, and what to do when nobody can know why.
+func (r *run) epitaph() string {
+	switch {
+	case r.reason != ReasonExited || !r.readySince.IsZero():
+		return r.exit.Text
+	case len(r.exit.Output) > 0:
+		return r.exit.Text + " before it was ready"
+	default:
+		return r.exit.Text + " before it was ready, without a word; run its command by hand in its directory to see why"
+	}
 }
 
 // gone decides what follows the end of a run.

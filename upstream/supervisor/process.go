@@ -109,12 +109,12 @@ func (b *Backend) probed(r *run, err error) {
 	}
 	if err != nil {
 		r.cause = fmt.Errorf("not ready after %v: %w", time.Since(r.started).Round(time.Millisecond), err)
-		r.log.Warn("process not ready", "took", time.Since(r.started), "err", err)
+		r.log.Warn("process not ready", "took", time.Since(r.started).Round(time.Millisecond), "err", err)
 		b.end(r, ReasonNotReady)
 		return
 	}
 	r.readySince = time.Now()
-	notice(r.log, "process ready", "took", r.readySince.Sub(r.started))
+	notice(r.log, "process ready", "took", r.readySince.Sub(r.started).Round(time.Millisecond))
 	b.become(r.place, Event{State: Ready, PID: r.pid()})
 	b.limitAge(r)
 	b.readied(r)
