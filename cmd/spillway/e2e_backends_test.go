@@ -138,22 +138,16 @@ func TestBackend_KilledProgramLeavesNoProcess(t *testing.T) {
 	}
 }
 
-// A php-cgi ends by itself after a number of requests, which is the best-known cause of a 502 in front of it. As all get the same
-// share, all end at about the same time: requests meanwhile are not the subject, that all come back without waiting is.
-func TestBackend_ProcessesThatEndAreReplaced(t *testing.T) {
+// A php-cgi that ends by itself after a number of requests is the best-known cause of a 502 in front of it. With max_requests it
+// is replaced before, and nobody notices.
+func TestBackend_MaxRequestsReplacesProcesses(t *testing.T) {
 	k := kinds[0]
-	k.backend = `env: {PHP_FCGI_MAX_REQUESTS: "50"}`
+	k.backend = `env: {PHP_FCGI_MAX_REQUESTS: "0"}
+      max_requests: 50`
 	s := startSite(t, k, 8)
-	pids := map[int]bool{}
-	eventually(t, "each process has been replaced twice", func() bool {
-		// More than a round over all processes, as some are out.
-		for range 20 {
-			if a, err := s.get("hello"); err == nil && a.status == http.StatusOK {
-				pids[a.pid] = true
-			}
-		}
-		return len(pids) >= 24
-	})
+	l := s.startLoad(4)
+	eventually(t, "each process has been replaced twice", func() bool { return len(l.answered()) >= 24 })
+	l.end(t)
 }
 
 func (s *site) testSpread(t *testing.T) {
