@@ -95,6 +95,9 @@ func (a *App) abandon(p *plan) {
 // launch starts the new backends. One that has no ready process in time is an error: what is asked for would not work.
 func (a *App) launch(ctx context.Context, p *plan) error {
 	if err := a.startProcesses(ctx, p.born); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		return err
 	}
 	for i, err := range a.awaitReady(ctx, p) {

@@ -236,7 +236,7 @@ func TestReload_NewBackendThatIsNeverReadyIsRefused(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 	}
-	f(backend{processes: 1, keys: keys("300ms"), env: "REFUSE: there is no database"}, "exit code 7; its last output: \"there is no database\"")
+	f(backend{processes: 1, keys: keys("3s"), env: "REFUSE: there is no database"}, "exit code 7; its last output: \"there is no database\"")
 	f(backend{processes: 1, keys: keys("300ms"), env: "AWAIT: " + quoted(filepath.Join(r.dir, "never"))}, "")
 	// The ports are free again.
 	r.reload(t, config(backend{processes: 1, version: "2", keys: keys("60s")}))
