@@ -58,7 +58,7 @@ func (a *App) describeBackend(g *group, config *configs.Backend) string {
 	case spare > 1:
 		text += fmt.Sprintf(", %d of them spare for replacements", spare)
 	}
-	if a.countProcesses(g.config.Name, []supervisor.State{supervisor.Ready}) == 0 {
+	if n.Min > 0 && a.countProcesses(g.config.Name, []supervisor.State{supervisor.Ready}) == 0 {
 		text += "; none is ready, see the error log"
 	}
 	return text

@@ -28,15 +28,15 @@ type backend struct {
 
 	mu     sync.Mutex // guards all below
 	groups []*group
-	states map[int]upstream.State // by port; a port that is not there is Away
+	told   map[int]supervisor.Event // the last one of each port; a port of which nothing was told is Idle
 }
 
 // newBackend makes the backend of an upstream; nothing is started. The last group that lets it go stops it.
 func (a *App) newBackend(config *configs.Config, u *configs.Upstream, ports []int) (*backend, error) {
-	b := &backend{name: u.Name, outputs: newOutputs(a.log), states: map[int]upstream.State{}}
+	b := &backend{name: u.Name, outputs: newOutputs(a.log), told: map[int]supervisor.Event{}}
 	b.config.Store(u.Backend)
 	for _, port := range ports[:u.Backend.Processes.Min] {
-		b.states[port] = upstream.Coming // it is started first of all
+		b.told[port] = supervisor.Event{State: supervisor.Starting} // it is the first thing that will be told
 	}
 	var err error
 	b.supervised, err = supervisor.New(a.supervisorOptions(b, config, u, ports))
@@ -76,7 +76,7 @@ func (a *App) supervisorOptions(
 		Drain: b.drain, Busy: b.busy,
 		Guard: a.guard, Log: a.log,
 		OnEvent: func(e supervisor.Event) {
-			b.apply(e.Port, b.stateOf(&e))
+			b.apply(&e)
 			if e.State == supervisor.Ready {
 				a.progress("upstream %s: process %d is ready", b.name, e.Process)
 			}
@@ -110,13 +110,13 @@ func (b *backend) stateOf(e *supervisor.Event) upstream.State {
 
 // apply gives the peers of a port their state. Events of a port come in order; the lock keeps a group that joins at the same
 // time from missing one.
-func (b *backend) apply(port int, state upstream.State) {
+func (b *backend) apply(e *supervisor.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.states[port] = state
+	b.told[e.Port] = *e
 	for _, g := range b.groups {
-		if p := g.peer(port); p != nil {
-			p.SetState(state)
+		if p := g.peer(e.Port); p != nil {
+			p.SetState(b.stateOf(e))
 		}
 	}
 }
@@ -126,12 +126,24 @@ func (b *backend) join(g *group) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.groups = append(b.groups, g)
+	b.refresh(g)
+}
+
+// refresh gives the peers of a group the states of their ports; the caller holds the lock.
+func (b *backend) refresh(g *group) {
 	for i, p := range g.peers.Peers() {
-		state, known := b.states[g.ports[i]]
-		if !known {
-			state = upstream.Away
-		}
-		p.SetState(state)
+		e := b.told[g.ports[i]]
+		p.SetState(b.stateOf(&e))
+	}
+}
+
+// use makes this the configuration of new processes. Whether an idle port is worth waiting for may change with it.
+func (b *backend) use(config *configs.Backend) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.config.Store(config)
+	for _, g := range b.groups {
+		b.refresh(g)
 	}
 }
 

@@ -194,6 +194,34 @@ func TestKill_CutsWhatRuns(t *testing.T) {
 	}
 }
 
+// A backend whose number of processes changes starts one when a request waits, and none before.
+func TestApp_ProcessesAreStartedOnDemand(t *testing.T) {
+	r, addr, _ := serve(t, backend{number: "{min: 0, max: 2}", version: "1"}, "")
+	if got := r.pids("a"); len(got) != 0 {
+		t.Errorf("got processes %v before the first request", got)
+	}
+	if response, body := ask(t, "http://"+addr, nil); response.StatusCode != http.StatusOK {
+		t.Errorf("got %d %q", response.StatusCode, body)
+	}
+	// With a fixed number nothing is worth waiting for when the only process was given up, and the other way round.
+	config := func(b backend) string { return fmt.Sprintf("listen: [%q]\nupstreams: {a: %s}\n", addr, b) }
+	r.reload(t, config(backend{processes: 1, version: "1"}))
+	r.awaitReady(t, "a", 1)
+	for _, u := range r.Status().Upstreams {
+		for _, p := range u.Peers {
+			if p.Process.State == "idle" && p.State != "away" {
+				t.Errorf("got state %s of a spare port", p.State)
+			}
+		}
+	}
+	r.reload(t, config(backend{number: "{min: 0, max: 1, spare: 0-1, idle: 100ms}", version: "2"}))
+	for range 3 {
+		if response, body := ask(t, "http://"+addr, nil); response.StatusCode != http.StatusOK || response.Header.Get("X-Version") != "2" {
+			t.Errorf("got %d %q", response.StatusCode, body)
+		}
+	}
+}
+
 func TestApp_StatusAndMetricsOfProcesses(t *testing.T) {
 	r, _, admin := serve(t, backend{processes: 2, version: "1"}, "")
 	spares := 0

@@ -64,6 +64,7 @@ func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "
 // backend is an upstream with processes of the tests, in YAML.
 type backend struct {
 	processes int
+	number    string // instead of processes, in YAML
 	version   string
 	env       string // more variables, such as "AWAIT: file"
 	keys      string // more keys of the backend
@@ -81,7 +82,11 @@ func (b backend) String() string {
 		}
 		return ", " + s
 	}
-	return fmt.Sprintf("{protocol: http, backend: {command: [%s, be-a-process, '{port}', '{process}'], processes: %d, "+
+	number := b.number
+	if number == "" {
+		number = strconv.Itoa(b.processes)
+	}
+	return fmt.Sprintf("{protocol: http, backend: {command: [%s, be-a-process, '{port}', '{process}'], processes: %s, "+
 		"backoff_min: 10ms, env: {VERSION: %s%s}%s}%s}",
-		quoted(exe), b.processes, quoted(b.version), comma(b.env), comma(b.keys), comma(b.upstream))
+		quoted(exe), number, quoted(b.version), comma(b.env), comma(b.keys), comma(b.upstream))
 }

@@ -125,7 +125,8 @@ func (a *App) startProcesses(ctx context.Context, backends []*backend) error {
 	return nil
 }
 
-// awaitReady waits until each new backend has a process that is ready, and returns for each how that ended.
+// awaitReady waits until each new backend has a process that is ready, if it is to have one at once, and returns for each how
+// that ended.
 func (a *App) awaitReady(ctx context.Context, p *plan) []error {
 	ended := make([]error, len(p.born))
 	var waiting sync.WaitGroup
@@ -133,7 +134,7 @@ func (a *App) awaitReady(ctx context.Context, p *plan) []error {
 		waiting.Go(func() { // ends with ready.timeout, or with ctx
 			ready, cancel := context.WithTimeout(ctx, p.patience(b))
 			defer cancel()
-			ended[i] = b.supervised.WaitReady(ready, 1)
+			ended[i] = b.supervised.WaitReady(ready, min(1, b.config.Load().Processes.Min))
 		})
 	}
 	waiting.Wait()
@@ -170,10 +171,11 @@ func (a *App) change(ctx context.Context, p *plan) error {
 
 // move lets new processes have other options, and replaces those that run.
 func (c *change) move(ctx context.Context, config *configs.Backend, opts supervisor.Options) error {
-	was := c.backend.config.Swap(config)
+	was := c.backend.config.Load()
+	c.backend.use(config)
 	err := c.backend.supervised.Update(ctx, opts)
 	if err != nil {
-		c.backend.config.Store(was)
+		c.backend.use(was)
 	}
 	return err
 }
