@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -64,6 +65,7 @@ type Exchange struct {
 
 	front    *Front
 	finished bool
+	panics   atomic.Int32
 	gone     gone
 }
 

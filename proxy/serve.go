@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -81,7 +80,8 @@ func (f *Front) begin(ex *Exchange) *Front {
 // Serve routes ex, runs the handler and leaves a response in ex, whatever happens. The caller sends it and calls Finish.
 func (f *Front) Serve(ex *Exchange) {
 	f = f.begin(ex)
-	if err := f.serve(ex); err != nil {
+	if err := ex.Protect("handling the request", func() error { return f.serve(ex) }); err != nil {
+		ex.OnGone(nil) // what the handler wanted to stop is over, even if it has panicked
 		ex.SetError(err)
 	}
 }
@@ -100,14 +100,7 @@ func (f *Front) Refuse(ex *Exchange, err error) {
 	ex.SetError(err)
 }
 
-func (f *Front) serve(ex *Exchange) (err error) {
-	defer func() {
-		if crash := recover(); crash != nil {
-			ex.OnGone(nil) // what the handler wanted to stop is over
-			f.log.Error("handler panicked", "exchange", ex, "stack", string(debug.Stack()), "err", fmt.Sprint(crash))
-			err = &StatusError{Code: http.StatusInternalServerError, Cause: CauseInternal}
-		}
-	}()
+func (f *Front) serve(ex *Exchange) error {
 	route, ok := f.routes.Find(ex.Host, ex.Path)
 	if !ok {
 		return &StatusError{Code: http.StatusNotFound}

@@ -164,7 +164,7 @@ func TestFront_ServeSurvivesAPanic(t *testing.T) {
 	if begun.closed != 1 {
 		t.Errorf("content closed %d times, want once", begun.closed)
 	}
-	if got := f.line(t); !strings.HasPrefix(got, "[error] 1#1: *7 handler panicked: a bug") || !strings.Contains(got, "serve_test.go") {
+	if got := f.line(t); !strings.HasPrefix(got, "[alert] 1#1: *7 panic while handling the request: a bug") || !strings.Contains(got, "serve_test.go") {
 		t.Errorf("got %s, want the panic and its place", got)
 	}
 	if ex := f.serve("/good/", 0); ex.Status() != 200 {

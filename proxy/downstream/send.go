@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime/debug"
 	"strconv"
 
 	"github.com/valyala/fasthttp"
@@ -20,16 +19,15 @@ const maxDrain = 256 << 10
 var (
 	errLong  = errors.New("content longer than its length")
 	errShort = errors.New("content shorter than its length")
-	errPanic = errors.New("panic")
 )
 
 // respond sends the response and finishes the exchange, whatever happens. It says whether the connection can go on.
 func (c *conn) respond() bool {
 	c.sent = 0
 	c.out.sent, c.out.close = 0, true
-	c.out.err = c.protect((*conn).send)
+	c.out.err = c.ex.Protect("sending the response", c.send)
 	c.endServing()
-	if crash := c.protect((*conn).finish); crash != nil || c.out.err != nil {
+	if crash := c.ex.Protect("sending the response", c.finish); crash != nil || c.out.err != nil {
 		c.out.close = true
 	}
 	c.cut = c.out.err != nil && c.out.undelimited()
@@ -38,17 +36,6 @@ func (c *conn) respond() bool {
 	c.muted = true
 	c.unclean = c.at != atHead && c.out.err == nil && !errors.Is(c.failed, os.ErrDeadlineExceeded)
 	return !c.out.close
-}
-
-// protect calls a step and makes an error of a panic: fasthttp would let it end the process.
-func (c *conn) protect(step func(*conn) error) (err error) {
-	defer func() {
-		if crash := recover(); crash != nil {
-			c.l.opts.Log.Error("response panicked", "exchange", &c.ex, "stack", string(debug.Stack()), "err", fmt.Sprint(crash))
-			err = errPanic
-		}
-	}()
-	return step(c)
 }
 
 func (c *conn) finish() error {

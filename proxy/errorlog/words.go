@@ -52,10 +52,8 @@ func words(message string) string {
 		return `upstream sent more data than specified in "Content-Length" header while reading upstream`
 	case "request refused":
 		return "{refusal}"
-	case "handler panicked":
-		return "handler panicked: {err}"
-	case "response panicked":
-		return "response panicked: {err}"
+	case "panic":
+		return "panic while {phase}: {err}"
 	case "request body not held":
 		return "{err}"
 	case "process output":

@@ -115,8 +115,8 @@ func TestHandler_NginxWords(t *testing.T) {
 		"[crit] 4360#4360: *967 the budget is used up, "+who+", "+host+", "+from)
 	f(errorlog.LevelError, "request not sent", with(cgi, "phase", "sending request to upstream", "err", errors.New("x")),
 		"[error] 4360#4360: *967 x while sending request to upstream, "+who+", "+cgiURL+", "+host+", "+from)
-	f(errorlog.LevelError, "handler panicked", []any{"exchange", ex, "stack", "a\nb", "err", "boom"},
-		"[error] 4360#4360: *967 handler panicked: boom, "+who+", "+host+", "+from+`, stack: "a\x0Ab"`)
+	f(errorlog.LevelAlert, "panic", []any{"exchange", ex, "phase", "reading upstream", "stack", "a\nb", "err", "boom"},
+		"[alert] 4360#4360: *967 panic while reading upstream: boom, "+who+", "+host+", "+from+`, stack: "a\x0Ab"`)
 }
 
 func TestHandler_NginxWordsForRefusedRequests(t *testing.T) {

@@ -26,6 +26,7 @@ func (u *upstream) collect(out chan<- prometheus.Metric) {
 	u.codes.collect(out, "spillway_requests_total", "Finished requests by the status of the response.",
 		[]string{"upstream"}, u.name)
 	u.count(out, "spillway_truncated_responses_total", "Responses cut after their head had been sent.", &u.truncated)
+	u.count(out, "spillway_panics_total", "Panics that cost an exchange, each a bug of spillway.", &u.panics)
 	u.count(out, "spillway_sent_bytes_total", "Bytes sent to clients.", &u.sentBytes)
 	u.count(out, "spillway_request_bytes_total", "Bytes of requests read from clients.", &u.requestBytes)
 	for i := range causes {

@@ -24,7 +24,7 @@ type upstream struct {
 	codes  codes
 	causes [len(causes)]codes
 
-	retries, truncated, spills            atomic.Uint64
+	retries, truncated, spills, panics    atomic.Uint64
 	spilledBytes, sentBytes, requestBytes atomic.Uint64
 }
 

@@ -87,6 +87,7 @@ func (m *Metrics) Observe(ex *proxy.Exchange) {
 	if ex.Truncated {
 		u.truncated.Add(1)
 	}
+	u.panics.Add(uint64(ex.Panics()))
 	if ex.Spilled > 0 {
 		u.spills.Add(1)
 		u.spilledBytes.Add(uint64(ex.Spilled))
