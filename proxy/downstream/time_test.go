@@ -165,6 +165,7 @@ func TestListener_UpdateChangesWhatItServes(t *testing.T) {
 		waits, goesOn := s.patient(), s.patient()
 		waits.send(getHello).response("GET")
 		goesOn.send(getHello).response("GET")
+		synctest.Wait() // both wait
 		s.Update(downstream.Limits{KeepaliveTimeout: 100 * time.Millisecond, KeepaliveRequests: 3})
 
 		goesOn.send(getHello).response("GET")
