@@ -44,7 +44,7 @@ func TestPicker_NeverPicksAnUnusablePeer(t *testing.T) {
 				upstream.PeerOptions{MaxFails: 1, FailTimeout: time.Minute},
 				upstream.PeerOptions{},
 				upstream.PeerOptions{Backup: true})
-			g.Peers()[3].Report(upstream.Broken, start)
+			g.Peers()[3].Report(g.Peers()[3].Runs(), upstream.Broken, start)
 			p := newPicker()
 			for range 100 {
 				hint := balancer.Hint{Now: start}

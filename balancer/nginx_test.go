@@ -180,10 +180,10 @@ func askPicker(t *testing.T, rivals []rival, addresses []string, requests int) [
 			hint.Tried.Add(p.Index())
 			tried = append(tried, p.Address())
 			if !rivals[p.Index()].refuses {
-				p.Report(upstream.Succeeded, now)
+				p.Report(p.Runs(), upstream.Succeeded, now)
 				break
 			}
-			p.Report(upstream.Broken, now)
+			p.Report(p.Runs(), upstream.Broken, now)
 		}
 		all = append(all, strings.Join(tried, ", "))
 	}

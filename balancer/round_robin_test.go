@@ -66,10 +66,10 @@ func TestRoundRobin_FailedPeerComesBackAfterFailTimeout(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
-	if a.Report(upstream.Broken, now) {
+	if a.Report(a.Runs(), upstream.Broken, now) {
 		t.Error("disabled after one failure, want two")
 	}
-	if !a.Report(upstream.Broken, now) {
+	if !a.Report(a.Runs(), upstream.Broken, now) {
 		t.Error("not disabled after two failures")
 	}
 	f("bbbb")
@@ -79,7 +79,7 @@ func TestRoundRobin_FailedPeerComesBackAfterFailTimeout(t *testing.T) {
 	if got := sequence(g, p, 6, now); strings.Count(got, "a") != 1 {
 		t.Errorf("got %s, want one try of the failed peer", got)
 	}
-	a.Report(upstream.Succeeded, now)
+	a.Report(a.Runs(), upstream.Succeeded, now)
 	now = now.Add(11 * time.Second)
 	if got := sequence(g, p, 40, now); strings.Count(got, "a") < 19 {
 		t.Errorf("got %s, want both peers again", got)

@@ -43,9 +43,9 @@ type Peer struct {
 	spentAt   atomic.Uint64 // the number of requests with which the present process has had its max_requests; 0: none
 	failures  atomic.Uint64 // failed attempts since the start, for the status page
 
-	diedAt   atomic.Int64  // Unix time in ns of the last attempt that ended as Died; 0: none of the present process
+	diedAt   atomic.Int64  // Unix time in ns since when the present process is suspected, see died; 0: it is not
 	fails    atomic.Int64  // since the last success after a check; changed under mu, read without it where 0 is enough
-	mu       sync.Mutex    // guards all below
+	mu       sync.Mutex    // guards all below, and changes of runs
 	accessed time.Time     // last failure
 	checked  time.Time     // last failure, or last time that the peer was tried after FailTimeout
 	idle     []*Conn       // most recently used last
@@ -120,53 +120,63 @@ func (p *Peer) EffectiveWeight() int64 {
 	return effective
 }
 
-// Report tells the peer how an attempt ended. It returns true when failures have reached max_fails, so that the peer is
-// disabled from now on (nginx's warning "upstream server temporarily disabled").
-func (p *Peer) Report(outcome Outcome, now time.Time) (disabled bool) {
+// Report tells the peer how an attempt on its run-th process ended (Runs, asked between Take and Lease): what a process did
+// that was replaced meanwhile says nothing about the next. It returns true when failures have reached max_fails, so that the
+// peer is disabled from now on (nginx's warning "upstream server temporarily disabled").
+func (p *Peer) Report(run uint64, outcome Outcome, now time.Time) (disabled bool) {
 	switch outcome {
 	case Succeeded:
-		return p.succeeded()
-	case Broken:
-		return p.failed(now)
-	case Died:
-		p.diedAt.Store(now.UnixNano())
-		return p.failed(now)
+		p.succeeded(run)
+	case Broken, Died:
+		p.failures.Add(1)
+		return p.failed(run, outcome, now)
 	case Abandoned:
-		return false
-	default:
-		return false
 	}
-}
-
-// suspected says whether the peer's process has probably ended, although nobody has said so yet.
-func (p *Peer) suspected(now time.Time) bool { return now.UnixNano()-p.diedAt.Load() < int64(grace) }
-
-// succeeded forgets failures once the peer was checked after its last one.
-func (p *Peer) succeeded() bool {
-	if p.fails.Load() == 0 {
-		return false
-	}
-	p.mu.Lock()
-	if p.accessed.Before(p.checked) {
-		p.fails.Store(0)
-	}
-	p.mu.Unlock()
 	return false
 }
 
-func (p *Peer) failed(now time.Time) bool {
-	p.failures.Add(1)
+// succeeded forgets failures once the peer was checked after its last one.
+func (p *Peer) succeeded(run uint64) {
+	if p.fails.Load() == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.runs.Load() == run && p.accessed.Before(p.checked) {
+		p.fails.Store(0)
+	}
+}
+
+func (p *Peer) failed(run uint64, outcome Outcome, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.runs.Load() != run {
+		return false
+	}
+	if outcome == Died {
+		p.suspect(now)
+	}
 	if p.maxFails == 0 || p.group.single {
 		return false
 	}
-	p.mu.Lock()
 	p.accessed, p.checked = now, now
 	disabled := p.fails.Add(1) >= int64(p.maxFails)
 	lowered := p.effective.Load() - int64(p.weight/p.maxFails)
 	p.effective.Store(max(lowered, 0))
-	p.mu.Unlock()
 	return disabled
 }
+
+// suspect begins the suspicion that the peer's process has ended, although nobody has said so yet. Further failures do not
+// prolong it, and where it was wrong there is no other for as long: a process that lives but takes nobody would otherwise keep
+// all requests waiting until hold_timeout.
+func (p *Peer) suspect(now time.Time) {
+	if now.UnixNano()-p.diedAt.Load() >= 2*int64(grace) {
+		p.diedAt.Store(now.UnixNano())
+	}
+}
+
+// suspected says whether it is worth waiting for what becomes of the peer's process.
+func (p *Peer) suspected(now time.Time) bool { return now.UnixNano()-p.diedAt.Load() < int64(grace) }
 
 // Fails returns the failures that count at present.
 func (p *Peer) Fails() int { return int(p.fails.Load()) }

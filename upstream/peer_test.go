@@ -1,6 +1,7 @@
 package upstream_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -55,7 +56,7 @@ func TestPeer_FailuresDisable(t *testing.T) {
 	report := func(second int, outcome upstream.Outcome, want bool) {
 		t.Helper()
 		p.Take(at(second))
-		if got := p.Report(outcome, at(second)); got != want {
+		if got := p.Report(p.Runs(), outcome, at(second)); got != want {
 			t.Errorf("second %d: got disabled %v, want %v", second, got, want)
 		}
 	}
@@ -69,13 +70,13 @@ func TestPeer_FailuresDisable(t *testing.T) {
 	usable(12, true)
 	p.Take(at(12)) // let through once
 	usable(12, false)
-	if !p.Report(upstream.Broken, at(13)) { // every further failure is one at the limit
+	if !p.Report(p.Runs(), upstream.Broken, at(13)) { // every further failure is one at the limit
 		t.Error("second 13: got not disabled")
 	}
 	usable(23, false)
 	usable(24, true)
 	p.Take(at(24))
-	p.Report(upstream.Succeeded, at(24))
+	p.Report(p.Runs(), upstream.Succeeded, at(24))
 	usable(24, true)
 	if got := p.Fails(); got != 0 {
 		t.Errorf("got %d failures after a success, want 0", got)
@@ -88,13 +89,13 @@ func TestPeer_FailuresDisable(t *testing.T) {
 // TestPeer_SuccessForgetsOnlyAfterACheck: a success that was on its way when the peer failed says nothing.
 func TestPeer_SuccessForgetsOnlyAfterACheck(t *testing.T) {
 	p := newGroup(t, upstream.PeerOptions{MaxFails: 1, FailTimeout: 10 * time.Second}, upstream.PeerOptions{}).Peers()[0]
-	p.Report(upstream.Broken, at(0))
-	p.Report(upstream.Succeeded, at(1))
+	p.Report(p.Runs(), upstream.Broken, at(0))
+	p.Report(p.Runs(), upstream.Succeeded, at(1))
 	if p.Usable(at(1)) {
 		t.Error("a success from before the failure made the peer usable")
 	}
 	p.Take(at(11))
-	p.Report(upstream.Succeeded, at(12))
+	p.Report(p.Runs(), upstream.Succeeded, at(12))
 	if !p.Usable(at(12)) {
 		t.Error("the peer answered after fail_timeout and is not usable")
 	}
@@ -102,7 +103,7 @@ func TestPeer_SuccessForgetsOnlyAfterACheck(t *testing.T) {
 
 func TestPeer_SingleIsNeverDisabled(t *testing.T) {
 	p := newGroup(t, upstream.PeerOptions{MaxFails: 1, FailTimeout: time.Hour}).Peers()[0]
-	if p.Report(upstream.Broken, at(0)) || !p.Usable(at(0)) {
+	if p.Report(p.Runs(), upstream.Broken, at(0)) || !p.Usable(at(0)) {
 		t.Error("the only peer was disabled")
 	}
 }
@@ -110,7 +111,7 @@ func TestPeer_SingleIsNeverDisabled(t *testing.T) {
 func TestPeer_MaxFailsZeroSwitchesOff(t *testing.T) {
 	p := newGroup(t, upstream.PeerOptions{FailTimeout: time.Hour}, upstream.PeerOptions{}).Peers()[0]
 	for range 10 {
-		if p.Report(upstream.Broken, at(0)) || !p.Usable(at(0)) {
+		if p.Report(p.Runs(), upstream.Broken, at(0)) || !p.Usable(at(0)) {
 			t.Fatal("the peer was disabled")
 		}
 	}
@@ -126,7 +127,7 @@ func TestPeer_DownAndNotReady(t *testing.T) {
 	if !starting.Usable(at(0)) {
 		t.Error("a peer is not usable that is ready")
 	}
-	starting.Report(upstream.Broken, at(0))
+	starting.Report(starting.Runs(), upstream.Broken, at(0))
 	starting.SetState(upstream.Coming)
 	starting.SetState(upstream.Serving) // another process
 	if !starting.Usable(at(0)) || starting.Fails() != 0 {
@@ -138,11 +139,33 @@ func TestPeer_DownAndNotReady(t *testing.T) {
 func TestPeer_FailuresLowerTheWeight(t *testing.T) {
 	p := newGroup(t, upstream.PeerOptions{Weight: 5, MaxFails: 2, FailTimeout: time.Second}, upstream.PeerOptions{}).Peers()[0]
 	for range 3 { // 5 -> 3 -> 1 -> 0
-		p.Report(upstream.Broken, at(0))
+		p.Report(p.Runs(), upstream.Broken, at(0))
 	}
 	for _, want := range []int64{0, 1, 2, 3, 4, 5, 5} {
 		if got := p.EffectiveWeight(); got != want {
 			t.Errorf("got weight %d, want %d", got, want)
 		}
+	}
+}
+
+// TestPeer_PredecessorsFailuresCountForNobody: the news of a failure may come when the process has been replaced already.
+func TestPeer_PredecessorsFailuresCountForNobody(t *testing.T) {
+	opts := upstream.PeerOptions{MaxFails: 1, FailTimeout: time.Hour}
+	p := newGroup(t, opts, opts).Peers()[0]
+	for range 500 {
+		old := p.Runs()
+		var late sync.WaitGroup
+		for _, outcome := range []upstream.Outcome{upstream.Broken, upstream.Died} {
+			late.Go(func() { p.Report(old, outcome, at(0)) })
+		}
+		p.SetState(upstream.Coming)
+		p.SetState(upstream.Serving)
+		late.Wait()
+		if !p.Usable(at(0)) || p.Fails() != 0 || p.EffectiveWeight() != 1 {
+			t.Fatal("a process is out of use for what its predecessor did")
+		}
+	}
+	if p.Failures() != 1000 {
+		t.Errorf("got %d failures, want all counted", p.Failures())
 	}
 }

@@ -159,17 +159,23 @@ func (g *Group) Crowded() bool { return g.queue.waiting.Load() > 0 }
 
 // Join makes w wait for a peer; Await must follow. Between the two Leave may be made known to whoever sees the client go.
 func (g *Group) Join(w *Waiter) {
-	q := &g.queue
 	if w.done == nil {
 		w.done = make(chan grant, 1)
 	}
-	w.queue = q
-	now := time.Now()
+	w.queue = &g.queue
+	if w.queue.join(w, time.Now()) {
+		g.onWait()
+	}
+}
+
+// join says whether the processes are to be told that somebody waits.
+func (q *queue) join(w *Waiter, now time.Time) (demand bool) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	crowded := q.first != nil
 	q.insert(w, now)
 	if !crowded || now.After(q.settled) {
-		q.grant(g.peers, math.MaxInt)
+		q.grant(q.group.peers, math.MaxInt)
 	}
 	w.why = q.reasonOf(w, now)
 	switch {
@@ -184,11 +190,7 @@ func (g *Group) Join(w *Waiter) {
 		q.total.Add(1)
 		q.keepBeat()
 	}
-	demand := w.queued && q.demand(now)
-	q.mu.Unlock()
-	if demand {
-		g.onWait()
-	}
+	return w.queued && q.demand(now)
 }
 
 // Await returns the peer that w got, with a slot taken, or one of the errors above.
@@ -197,9 +199,12 @@ func (w *Waiter) Await() (*Peer, error) {
 	return got.peer, got.err
 }
 
-// Leave ends the wait at once, from any goroutine; it does nothing when the wait has ended.
+// Leave ends the wait at once, from any goroutine; it does nothing when there is none any more.
 func (w *Waiter) Leave() {
 	q := w.queue
+	if q == nil {
+		return
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if w.queued {

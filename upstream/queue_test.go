@@ -248,7 +248,7 @@ func TestQueue_DisabledPeerComesBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.Peers()[0].Report(upstream.Broken, time.Now())
+		g.Peers()[0].Report(g.Peers()[0].Runs(), upstream.Broken, time.Now())
 		q := newPicker(g)
 		_, _ = q.asker().ask()
 		a, asked := q.asker().join(), time.Now()
@@ -325,14 +325,14 @@ func TestQueue_WaitsForTheNewsOfAnEnd(t *testing.T) {
 		g := groupOf(t, 1, queued())
 		q, p := newPicker(g), g.Peers()[0]
 		q.retry(p).join().want(t, -1, upstream.ErrNoPeers)
-		p.Report(upstream.Died, time.Now())
+		p.Report(p.Runs(), upstream.Died, time.Now())
 		a := q.retry(p).join()
 		time.Sleep(500 * time.Millisecond)
 		p.SetState(upstream.Coming)
 		time.Sleep(5 * time.Second)
 		p.SetState(upstream.Serving)
 		a.want(t, 0, nil)
-		p.Report(upstream.Died, time.Now())
+		p.Report(p.Runs(), upstream.Died, time.Now())
 		asked := time.Now()
 		q.retry(p).join().want(t, -1, upstream.ErrNoPeers)
 		if got := time.Since(asked); got < time.Second || got > 1200*time.Millisecond {
@@ -458,4 +458,34 @@ func TestQueue_ChangesOfState(t *testing.T) {
 			t.Errorf("got %d slots in use, somebody waiting %v, want none", p.Inflight(), g.Crowded())
 		}
 	}
+}
+
+// TestQueue_DoesNotWaitForASuspectForEver: a process lives but takes nobody. Requests that find out one after the other do not
+// prolong the wait of those before, nor do they all wait.
+func TestQueue_DoesNotWaitForASuspectForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := groupOf(t, 1, queued())
+		q, p := newPicker(g), g.Peers()[0]
+		longest, total := time.Duration(0), time.Duration(0)
+		const requests = 100
+		var ends sync.WaitGroup
+		waits := make(chan time.Duration, requests)
+		for range requests { // 10 s of refused requests
+			ends.Go(func() {
+				asked := time.Now()
+				p.Report(p.Runs(), upstream.Died, asked)
+				q.retry(p).join().want(t, -1, upstream.ErrNoPeers)
+				waits <- time.Since(asked)
+			})
+			time.Sleep(100 * time.Millisecond)
+		}
+		ends.Wait()
+		for range requests {
+			wait := <-waits
+			longest, total = max(longest, wait), total+wait
+		}
+		if longest > 1200*time.Millisecond || total > requests*400*time.Millisecond {
+			t.Errorf("got waits of up to %v, %v on average, want a second at most, and nothing for half of them", longest, total/requests)
+		}
+	})
 }

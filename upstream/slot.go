@@ -87,6 +87,7 @@ func (p *Peer) taken(now time.Time) {
 func (p *Peer) Free() {
 	left := p.slots.Add(^uint64(0)) & slotsMask
 	if left == slotsMask {
+		p.slots.Add(1) // or the peer would have another state
 		panic("upstream: slot freed twice")
 	}
 	if left == 0 && p.draining.Load() {
@@ -135,8 +136,10 @@ func (p *Peer) SetState(state State) {
 
 // renew prepares the peer for the requests of another process.
 func (p *Peer) renew() {
+	p.mu.Lock() // what is reported of the process before counts until here
 	p.forget()
 	p.runs.Add(1)
+	p.mu.Unlock()
 	if g := p.group; g.maxRequests > 0 {
 		p.spentAt.Store(p.requests.Load() + uint64(g.maxRequests+rand.IntN(g.maxRequestsJitter+1)))
 	}

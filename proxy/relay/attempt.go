@@ -34,7 +34,7 @@ func (r *run) attempts() error {
 
 // try makes one attempt. again says that the next one is to be made.
 func (r *run) try() (again bool, err error) {
-	if r.peer, err = r.pick(); err != nil {
+	if err := r.take(); err != nil {
 		return false, err
 	}
 	visited := visit{peer: r.peer, run: r.peer.Runs()}
@@ -43,21 +43,25 @@ func (r *run) try() (again bool, err error) {
 		r.started = now
 	}
 	failure := r.exchangeHeads(now, false)
+	if notServing(failure) {
+		r.dropAttempt()
+		r.free()
+		return true, nil
+	}
 	if failure != nil && r.diedIdle(failure) {
 		r.dropAttempt()
+		idle := failure
 		failure = r.exchangeHeads(now, true)
-	}
-	if failure != nil && errors.Is(failure.Err, upstream.ErrNotServing) {
-		r.dropAttempt()
-		r.peer.Free()
-		return true, nil
+		if notServing(failure) { // the process has ended with its connection, and maybe by the request
+			failure = idle
+		}
 	}
 	r.hint.Tried.Add(r.peer.Index())
 	r.visits = append(r.visits, visited)
 	r.tries--
 	again, err = r.judge(failure, now)
 	if failure != nil {
-		r.peer.Free() // after the failure was counted, so that nobody is sent to a peer that is out of use
+		r.free() // after the failure was counted, so that nobody is sent to a peer that is out of use
 	}
 	return again, err
 }
@@ -140,7 +144,7 @@ func (r *run) receiveFirst() error {
 // release gives the connection and the peer's slot back.
 func (r *run) release(fate upstream.Fate) {
 	r.releaseConn(fate)
-	r.peer.Free()
+	r.free()
 }
 
 // releaseConn gives the connection back; from then on the client's leaving cancels nothing.
@@ -172,7 +176,13 @@ func mayHaveAnswered(err error) bool {
 // diedIdle says whether an attempt failed only because the peer had closed an idle connection: then the same peer gets
 // the request on a new one, if it may be sent twice.
 func (r *run) diedIdle(failure *upstream.Error) bool {
-	return r.reused && failure.Kind == upstream.Failed && r.lastAttempt().Received == 0 && r.repeatable(failure.Phase)
+	return r.reused && !r.stuck && failure.Kind == upstream.Failed && r.lastAttempt().Received == 0 &&
+		r.repeatable(failure.Phase)
+}
+
+// notServing says whether the peer's process had ended before anything was sent to it.
+func notServing(failure *upstream.Error) bool {
+	return failure != nil && errors.Is(failure.Err, upstream.ErrNotServing)
 }
 
 // lastAttempt returns the record of the present attempt.

@@ -8,32 +8,46 @@ import (
 )
 
 // busy ends an attempt that takes longer than busy_timeout. There is one per run, with one timer that is hardly ever set: it
-// goes on from one attempt to the next, and when it fires it finds out when the present one has to end.
+// goes on from one attempt to the next, and when it fires it finds out when the present one has to end. The time that is spent
+// waiting for the client is the client's: it would be easy for one to have all processes stopped otherwise.
 type busy struct {
-	limit time.Duration // set before the first use
-
 	mu      sync.Mutex     // guards all below; held while the connection is canceled, so that end returns only afterwards
 	timer   *time.Timer    // nil before the first attempt
 	pending bool           // the timer will fire
-	conn    *upstream.Conn // of the present attempt; nil: there is none
+	conn    *upstream.Conn // of the present attempt; nil: there is none, or it waits for the client
 	until   time.Time      // when the present attempt has to end
+	left    time.Duration  // while it waits for the client: what it has when it goes on
 	stuck   bool           // it was ended
 }
 
-// begin watches the attempt on conn, which began at start.
-func (b *busy) begin(conn *upstream.Conn, start time.Time) {
+// begin watches an attempt that has so much time.
+func (b *busy) begin(conn *upstream.Conn, left time.Duration) {
+	b.mu.Lock()
+	b.left = left
+	b.mu.Unlock()
+	b.resume(conn)
+}
+
+// resume watches conn from now on, which has as much time as was left at pause.
+func (b *busy) resume(conn *upstream.Conn) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.conn, b.until, b.stuck = conn, start.Add(b.limit), false
+	b.conn, b.until = conn, time.Now().Add(b.left)
 	if b.pending {
 		return
 	}
 	b.pending = true
 	if b.timer == nil {
-		b.timer = time.AfterFunc(b.limit, b.fire)
+		b.timer = time.AfterFunc(b.left, b.fire)
 	} else {
-		b.timer.Reset(b.limit)
+		b.timer.Reset(b.left)
 	}
+}
+
+func (b *busy) pause() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.conn, b.left = nil, time.Until(b.until)
 }
 
 // end says whether the attempt that was watched had to be ended.
@@ -62,9 +76,22 @@ func (b *busy) fire() {
 
 // beginBusy watches the present attempt, if the location has a busy_timeout.
 func (r *run) beginBusy() {
+	r.stuck = false
 	if limit := r.h.opts.BusyTimeout; limit > 0 {
-		r.busy.limit = limit
-		r.busy.begin(r.conn, r.hint.Now)
+		r.busy.begin(r.conn, limit-time.Since(r.hint.Now))
+	}
+}
+
+// pauseBusy and resumeBusy enclose a wait for the client.
+func (r *run) pauseBusy() {
+	if r.h.opts.BusyTimeout > 0 && r.conn != nil {
+		r.busy.pause()
+	}
+}
+
+func (r *run) resumeBusy() {
+	if r.h.opts.BusyTimeout > 0 && r.conn != nil {
+		r.busy.resume(r.conn)
 	}
 }
 

@@ -117,3 +117,30 @@ func TestHandler_BusyTimeoutAndClientGone(t *testing.T) {
 	s.want(0)
 	r.wantLog("client gone")
 }
+
+// TestHandler_ASlowClientStopsNoProcess: busy_timeout is the peer's time, not that of a client that takes its response, or
+// sends its body, slowly.
+func TestHandler_ASlowClientStopsNoProcess(t *testing.T) {
+	for _, unbuffer := range []bool{false, true} {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			const size = 16 << 20 // much more than the sockets hold
+			peer := serve(t, upstreamtest.HTTP{}, answer(upstreamtest.Answer{Body: pattern(1, size)}))
+			s := &stopped{t: t}
+			r := start(t, setup{peers: at(peer.Addr()), options: func(o *relay.Options) {
+				s.on(o)
+				o.BusyTimeout = 2 * time.Second
+				o.Unbuffer, o.Spill, o.StreamBody = unbuffer, nil, true
+			}})
+			c := r.connect().send("POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: 8\r\n\r\nbody")
+			<-time.After(2500 * time.Millisecond)
+			resp := c.send("body").head("POST")
+			<-time.After(2500 * time.Millisecond)
+			if n, err := io.Copy(io.Discard, resp.Body); n != size || err != nil {
+				t.Errorf("got %d bytes, error %v, want all", n, err)
+			}
+			r.next()
+			s.want(0)
+		})
+	}
+}

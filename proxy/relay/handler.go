@@ -24,9 +24,9 @@ type Options struct {
 	Unbuffer bool              // [buffering off]: the peer is read at the client's speed, with one buffer
 	Timeouts upstream.Timeouts // [connect_timeout, send_timeout, read_timeout]
 	Retry    RetryPolicy       // [next_upstream ...]
-	// [busy_timeout]: an attempt that takes longer, to the last byte of the peer's response, is ended; 0: none. OnStuck, if it
-	// is not nil, is told the peer and how long the attempt took; the peer is not given to another process before it returns,
-	// and it must not block.
+	// [busy_timeout]: an attempt that takes longer, to the last byte of the peer's response, is ended; 0: none. Waiting for the
+	// client, to send its body or to take the response, does not count. OnStuck, if it is not nil, is told the peer and how
+	// long ago the attempt began; the peer is not given to another process before it returns, and it must not block.
 	BusyTimeout time.Duration
 	OnStuck     func(p *upstream.Peer, took time.Duration)
 
@@ -73,16 +73,23 @@ func New(opts Options) (*Handler, error) {
 
 // Serve sends ex to a peer and leaves the peer's response in ex.
 func (h *Handler) Serve(ex *proxy.Exchange) error {
-	r := h.begin(ex)
+	r, panics := h.begin(ex), true
+	defer func() {
+		if panics {
+			r.drop()
+		}
+	}()
 	err := r.holdBody()
 	if err == nil {
 		r.buildRequest()
 		err = r.attempts()
 	}
+	if err == nil {
+		r.respond()
+	}
+	panics = false
 	if err != nil {
 		r.end()
-		return err
 	}
-	r.respond()
-	return nil
+	return err
 }

@@ -78,6 +78,7 @@ type record struct {
 	Truncated bool
 	Upstream  string
 	Queued    time.Duration
+	Panics    int
 }
 
 // setup says what a rig is made of.
@@ -196,7 +197,7 @@ func (r *rig) listen(handler proxy.Handler) {
 func (r *rig) observe(ex *proxy.Exchange) {
 	r.ended <- record{
 		Status: ex.Status(), Attempts: slices.Clone(ex.Attempts), Cause: ex.Cause, Spilled: ex.Spilled,
-		Truncated: ex.Truncated, Upstream: ex.Upstream, Queued: ex.Queued,
+		Truncated: ex.Truncated, Upstream: ex.Upstream, Queued: ex.Queued, Panics: ex.Panics(),
 	}
 }
 
@@ -216,7 +217,7 @@ func (r *rig) checkNothingLeft() {
 	if got := r.spill.Files(); got != 0 {
 		t.Errorf("got %d spill files, want 0", got)
 	}
-	if text := r.log.String(); strings.Contains(text, "panicked") {
+	if text := r.log.String(); strings.Contains(text, "msg=panic ") {
 		t.Errorf("a panic was logged:\n%s", text)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"spillway/proxy"
 	"spillway/upstream"
 )
 
@@ -59,12 +60,14 @@ func (r *run) logClientGone(phase upstream.Phase) {
 	r.ex.Log().Info("client gone", r.about("phase", phase.String())...)
 }
 
-// logCut is about a response that ended early: by the peer, or because of the client.
+// logCut is about a response that ended early: by the peer, or because of the client. A panic has its line.
 func (r *run) logCut(err error) {
 	failure, ok := errors.AsType[*upstream.Error](err)
-	if ok && failure.Kind != upstream.Canceled {
+	switch {
+	case errors.Is(err, proxy.ErrPanicked):
+	case ok && failure.Kind != upstream.Canceled:
 		r.logFailed(failure)
-	} else {
+	default:
 		r.logClientGone(upstream.ReadingBody)
 	}
 }

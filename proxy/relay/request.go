@@ -108,8 +108,10 @@ type bodyStream struct {
 // Read reads from the client. A failure there cancels the attempt.
 func (s *bodyStream) Read(p []byte) (int, error) {
 	s.started = true
-	n, err := s.from.Read(p)
 	r := s.run
+	r.pauseBusy()
+	n, err := s.from.Read(p)
+	r.resumeBusy()
 	r.ex.RequestBytes += int64(n)
 	if limit := r.h.opts.BodyLimit; limit > 0 && r.ex.RequestBytes > limit {
 		s.err = buffering.ErrTooLarge

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"spillway/buffering"
+	"spillway/proxy"
 	"spillway/upstream"
 )
 
@@ -25,6 +26,7 @@ func (r *run) respond() {
 	ex := r.ex
 	ex.Content, ex.Length = r, r.resp.Length
 	r.lastAttempt().ReceivedBody = int64(len(r.resp.Prefix))
+	r.pauseBusy()
 	switch {
 	case r.resp.Complete:
 		if !ex.Head() && ex.Length < 0 {
@@ -45,11 +47,17 @@ func (r *run) respond() {
 
 // pump fills the pipe from the peer.
 func (r *run) pump() {
-	if err := r.pipe.Fill((*peerBody)(r)); err != nil && r.conn != nil {
+	err := r.ex.Protect("reading upstream", r.fill)
+	if err != nil && r.conn != nil {
 		r.endResponse(err)
+	}
+	if errors.Is(err, proxy.ErrPanicked) {
+		r.pipe.CloseWrite(err) // the client gets what there is, and learns that it is not all
 	}
 	r.pumped <- struct{}{}
 }
+
+func (r *run) fill() error { return r.pipe.Fill((*peerBody)(r)) }
 
 // peerBody reads the rest of the response from the peer, and gives the connection back as soon as it has ended.
 type peerBody run
@@ -57,7 +65,9 @@ type peerBody run
 // Read reads what the peer has sent.
 func (b *peerBody) Read(p []byte) (int, error) {
 	r := (*run)(b)
+	r.resumeBusy()
 	n, err := r.resp.Body.Read(p)
+	r.pauseBusy()
 	r.lastAttempt().ReceivedBody += int64(n)
 	if err != nil {
 		if errors.Is(err, io.EOF) {
@@ -202,9 +212,10 @@ func (r *run) Close(err error) error {
 	case r.pipe != nil:
 		r.closePipe(err)
 	case r.conn != nil && err == nil:
-		_, _ = r.copyUnbuffered(io.Discard)
-	case r.conn != nil:
-		r.endResponse(errAbandoned)
+		err = r.ex.Protect("reading upstream", r.discard)
+	}
+	if r.conn != nil { // nobody was reading the peer when the client went, or the reading has panicked
+		r.endResponse(err)
 	}
 	cut := r.bodyErr
 	r.end()
@@ -224,5 +235,8 @@ func (r *run) closePipe(err error) {
 	r.ex.Spilled = r.pipe.Spilled()
 }
 
-// errAbandoned ends a response whose client has gone while nobody was reading the peer.
-var errAbandoned = errors.New("client gone")
+// discard reads a response that nobody gets, as after HEAD, to its end.
+func (r *run) discard() error {
+	_, err := r.copyUnbuffered(io.Discard)
+	return err
+}

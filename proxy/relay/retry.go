@@ -86,7 +86,7 @@ func (r *run) judge(failure *upstream.Error, now time.Time) (again bool, err err
 	}
 	met := ofStatus(r.ex.Status()) & r.h.opts.Retry.On
 	if met == 0 || !r.mayTryNext() || !r.repeatable(upstream.ReadingHead) {
-		r.peer.Report(upstream.Succeeded, now)
+		r.report(upstream.Succeeded, now, upstream.ReadingHead)
 		return false, nil
 	}
 	if met&(OnHTTP403|OnHTTP404) == 0 {
@@ -104,19 +104,17 @@ func (r *run) judgeFailure(failure *upstream.Error, now time.Time) (again bool, 
 		return false, &proxy.StatusError{Code: http.StatusGatewayTimeout, Cause: proxy.CauseStuck, Err: failure}
 	}
 	if failure.Kind == upstream.Canceled || r.stream.err != nil {
-		r.peer.Report(upstream.Abandoned, now)
 		return false, r.abandon(failure)
 	}
 	met, final := ofFailure(failure.Kind)
 	final.Err = failure
 	r.lastAttempt().Status = final.Code
 	r.logFailed(failure)
-	died := r.died(failure)
+	died, outcome := r.died(failure), upstream.Broken
 	if died {
-		r.report(upstream.Died, now, failure.Phase)
-	} else {
-		r.report(upstream.Broken, now, failure.Phase)
+		outcome = upstream.Died
 	}
+	r.report(outcome, now, failure.Phase)
 	if r.h.opts.Retry.On&met == 0 || !r.repeatable(failure.Phase) {
 		return false, final
 	}
@@ -149,12 +147,9 @@ func (r *run) abandon(failure *upstream.Error) error {
 	}
 }
 
-// report counts a failure of the peer, unless the process that failed has been replaced meanwhile.
+// report tells the peer how the attempt ended.
 func (r *run) report(outcome upstream.Outcome, now time.Time, phase upstream.Phase) {
-	if r.visits[len(r.visits)-1].run != r.peer.Runs() {
-		return
-	}
-	if r.peer.Report(outcome, now) {
+	if r.peer.Report(r.visits[len(r.visits)-1].run, outcome, now) {
 		r.logDisabled(phase)
 	}
 }

@@ -245,15 +245,18 @@ func TestHandler_TriesNextAfterHeadAlone(t *testing.T) {
 				bad := serve(t, wire, answer(upstreamtest.Answer{
 					Body: []byte("x"), Fault: fault, Header: []upstreamtest.Field{{Name: "X-Bad", Value: "1"}},
 				}))
-				r := start(t, setup{wire: wire, peers: at(bad.Addr(), serve(t, wire, good).Addr()), options: func(o *relay.Options) {
-					o.Timeouts.Read = hurry
-				}})
+				options := func(o *relay.Options) {
+					if fault == upstreamtest.HangInBody {
+						o.Timeouts.Read = hurry
+					}
+				}
+				r := start(t, setup{wire: wire, peers: at(bad.Addr(), serve(t, wire, good).Addr()), options: options})
 				got := r.do("GET", "/", "")
 				got.want(t, 200, []byte("good"))
 				if rec := r.next(); !slices.Equal(rec.statuses(), []int{status, 200}) || got.header.Get("X-Bad") != "" {
 					t.Errorf("%v: got attempts %v, fields %v", fault, rec.statuses(), got.header)
 				}
-				r = start(t, setup{wire: wire, peers: at(bad.Addr()), options: func(o *relay.Options) { o.Timeouts.Read = hurry }})
+				r = start(t, setup{wire: wire, peers: at(bad.Addr()), options: options})
 				r.do("POST", "/", "x").want(t, status, proxy.Page(status))
 			}
 		})

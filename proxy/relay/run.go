@@ -28,7 +28,8 @@ type run struct {
 	started time.Time          // of the first attempt
 	resent  bool               // the request is on its way once more to the next process of a peer
 	final   *proxy.StatusError // what the client gets if no process comes for that
-	peer    *upstream.Peer     // a slot of it is held during an attempt
+	peer    *upstream.Peer     // of the present attempt or the last
+	holds   bool               // a slot of peer
 	conn    *upstream.Conn
 	reused  bool // the connection had been idle before
 	busy    busy
@@ -64,19 +65,38 @@ func (h *Handler) begin(ex *proxy.Exchange) *run {
 	return r
 }
 
-// end gives back all that r holds, and r itself. No other goroutine works for r any more, and the connection has been
-// released.
-func (r *run) end() {
-	h := r.h
+// drop gives back what r holds after a panic of the goroutine that runs Serve. r itself is not used again: nobody knows its
+// state.
+func (r *run) drop() {
+	r.ex.Content = nil
+	r.waiter.Leave()
+	if r.conn != nil {
+		r.releaseConn(upstream.Spent)
+	}
+	if r.holds {
+		r.free()
+	}
+	r.giveBack()
+}
+
+// giveBack gives the memory back.
+func (r *run) giveBack() {
 	if r.pipe != nil {
 		r.pipe.Free()
 	}
 	if r.buffer != nil {
-		h.opts.Arena.Put(r.buffer)
+		r.h.opts.Arena.Put(r.buffer)
 	}
 	if r.body != nil {
 		r.body.Free()
 	}
+}
+
+// end gives back all that r holds, and r itself. No other goroutine works for r any more, and the connection has been
+// released.
+func (r *run) end() {
+	h := r.h
+	r.giveBack()
 	r.ex, r.pipe, r.buffer, r.body, r.peer, r.sendErr, r.bodyErr = nil, nil, nil, nil, nil, nil, nil
 	r.req = upstream.Request{}
 	r.resp.Reset()
@@ -85,6 +105,6 @@ func (r *run) end() {
 	r.hint.Tried.Clear()
 	r.visits = r.visits[:0]
 	r.waiter.Reset()
-	r.started, r.resent, r.final, r.stuck = time.Time{}, false, nil, false
+	r.started, r.resent, r.final = time.Time{}, false, nil
 	h.runs.Put(r)
 }

@@ -25,7 +25,19 @@ type visit struct {
 	run  uint64 // its process, by Peer.Runs
 }
 
-// pick chooses the peer of the next attempt and takes its slot. A retry does not queue behind those that came later.
+// take chooses the peer of the next attempt and takes its slot; free gives it back.
+func (r *run) take() error {
+	p, err := r.pick()
+	r.peer, r.holds = p, err == nil
+	return err
+}
+
+func (r *run) free() {
+	r.holds = false
+	r.peer.Free()
+}
+
+// pick returns a peer with a slot taken. A retry does not queue behind those that came later.
 func (r *run) pick() (*upstream.Peer, error) {
 	opts := &r.h.opts
 	r.hint.Now = time.Now()
@@ -101,7 +113,7 @@ func (r *run) triedProcess(p *upstream.Peer) bool {
 
 // unserved ends an exchange that got no peer.
 func (r *run) unserved(err error) error {
-	r.peer = nil
+	r.peer = nil // the lines below are about the group
 	group := r.h.opts.Group
 	switch {
 	case errors.Is(err, upstream.ErrLeft):

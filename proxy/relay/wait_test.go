@@ -172,15 +172,22 @@ func processes(t *testing.T, n int, group func(*upstream.GroupOptions)) ([]*proc
 // TestHandler_CrashCostsNoRequest: nobody listens any more, and the supervisor says so only after the request has failed.
 func TestHandler_CrashCostsNoRequest(t *testing.T) {
 	for _, method := range []string{"GET", "POST"} {
-		all, r := processes(t, 2, waiting)
+		waits := make(chan struct{}, 100)
+		var all []*process
+		all, r := processes(t, 2, func(o *upstream.GroupOptions) {
+			waiting(o)
+			o.OnWait = func() { // there and then, or on a busy machine the request might lose its patience
+				for _, p := range all {
+					p.peer.SetState(upstream.Coming)
+				}
+				waits <- struct{}{}
+			}
+		})
 		for _, p := range all {
 			p.end()
 		}
 		c := r.connect().send(request(method, "/", "body"))
-		until(t, "the request waits", r.group.Crowded)
-		for _, p := range all {
-			p.peer.SetState(upstream.Coming)
-		}
+		<-waits
 		all[1].start()
 		all[1].peer.SetState(upstream.Serving)
 		c.response(method).want(t, 200, []byte("good"))
