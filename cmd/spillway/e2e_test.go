@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -30,6 +31,10 @@ import (
 var program string
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 2 && os.Args[1] == faultyRole {
+		beFaulty(os.Args[2:])
+		return
+	}
 	os.Exit(buildAndRun(m))
 }
 
@@ -206,6 +211,7 @@ func (s *site) do(method, page string, body io.Reader) (answer, error) {
 type load struct {
 	stop    chan struct{}
 	running sync.WaitGroup
+	asked   atomic.Int64
 
 	mu      sync.Mutex // guards all below
 	pids    map[int]bool
@@ -224,6 +230,7 @@ func (s *site) startLoad(clients int) *load {
 				default:
 					a, err := s.get("hello")
 					l.add(a, err, s.kind.hello)
+					l.asked.Add(1)
 				}
 			}
 		})

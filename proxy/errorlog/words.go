@@ -96,6 +96,8 @@ func processWords(message string) string {
 			"when that is mended, `spillway restart {backend}` opens it"
 	case "file not rotated":
 		return "file not rotated: {cause}; look at its folder"
+	case "file not written":
+		return "file not written: {file}: {cause}; its lines wait, and are lost when there are too many; look at its disk"
 	case "configuration not reloaded":
 		return "configuration not reloaded, {file} as it was before serves on: {cause}"
 	case "processes not restarted":

@@ -28,6 +28,10 @@ type Options struct {
 	// Failed is told why the file was not put aside, or an old one not compressed or removed: once, until it has worked
 	// again. Nothing is lost by it. It may Write to the Writer, but nothing else. nil: nobody is told.
 	Failed func(err error)
+
+	// Refused is told why the file takes nothing: once, until it does again. Lines wait meanwhile, and are lost when there are
+	// too many. It may Write to the Writer, but nothing else. nil: nobody is told.
+	Refused func(err error)
 }
 
 const (
@@ -79,6 +83,7 @@ type Writer struct {
 	turn    time.Time   // when the file is put aside for its age; zero: never
 	again   time.Time   // after a failed rotation: when to try again
 	told    bool        // that it failed
+	refused bool        // the last write, and that was told
 	last    aside       // the stamp and number that a file got last
 	clock   *time.Timer // looks for turn
 }
@@ -93,6 +98,9 @@ func Open(opts Options) (*Writer, error) {
 	}
 	if opts.Failed == nil {
 		opts.Failed = func(error) {}
+	}
+	if opts.Refused == nil {
+		opts.Refused = func(error) {}
 	}
 	if opts.File == nil && opts.Path == Stderr {
 		opts.File = os.Stderr

@@ -19,7 +19,8 @@ func TestWriter_SurvivesAFullDisk(t *testing.T) {
 	if err := os.Symlink("/dev/full", path); err != nil {
 		t.Fatal(err)
 	}
-	w := open(t, logfile.Options{Path: path, Buffer: 100})
+	told := make(chan error, 100)
+	w := open(t, logfile.Options{Path: path, Buffer: 100, Refused: func(err error) { told <- err }})
 	write(t, w, "kept\n")
 	if err := w.Flush(); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("flush: got %v, want %v", err, syscall.ENOSPC)
@@ -40,6 +41,9 @@ func TestWriter_SurvivesAFullDisk(t *testing.T) {
 	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if err := <-told; !errors.Is(err, syscall.ENOSPC) || len(told) != 0 {
+		t.Errorf("got %v and %d more, want one with %v", err, len(told), syscall.ENOSPC)
 	}
 	want := "kept\n" + long + "2 log lines were lost here: write " + path + ": no space left on device\n"
 	if got := read(t, path); got != want {

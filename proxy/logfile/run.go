@@ -92,8 +92,13 @@ func (w *Writer) writeBatch() error {
 		w.size += int64(n)
 		if err != nil {
 			w.err = err
+			if !w.refused {
+				w.refused = true
+				w.opts.Refused(err)
+			}
 			return err
 		}
+		w.refused = false
 	}
 	return nil
 }

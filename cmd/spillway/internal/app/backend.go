@@ -33,7 +33,7 @@ type backend struct {
 
 // newBackend makes the backend of an upstream; nothing is started. The last group that lets it go stops it.
 func (a *App) newBackend(config *configs.Config, u *configs.Upstream, ports []int) (*backend, error) {
-	b := &backend{name: u.Name, outputs: newOutputs(a.log), told: map[int]supervisor.Event{}}
+	b := &backend{name: u.Name, outputs: newOutputs(a.log.With("backend", u.Name)), told: map[int]supervisor.Event{}}
 	b.config.Store(u.Backend)
 	for _, port := range ports[:u.Backend.Processes.Min] {
 		b.told[port] = supervisor.Event{State: supervisor.Starting} // it is the first thing that will be told

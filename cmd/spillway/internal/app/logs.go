@@ -90,6 +90,8 @@ func (a *App) openLog(old *logFile, opts logfile.Options) (*logFile, error) {
 func (a *App) newFileOptions(path string, rotate *configs.Rotate) logfile.Options {
 	return logfile.Options{Path: path, Rotate: newRotate(rotate), Failed: func(err error) {
 		a.log.Warn("file not rotated", "file", path, "err", err)
+	}, Refused: func(err error) {
+		a.log.Error("file not written", "file", path, "err", err)
 	}}
 }
 

@@ -51,7 +51,8 @@ func (o *outputs) open(config *configs.Output, process, port int) io.WriteCloser
 	if f == nil {
 		writer, err := logfile.Open(logfile.Options{
 			Path: path, Rotate: newRotate(&config.Rotate),
-			Failed: func(err error) { o.log.Warn("file not rotated", "file", path, "err", err) },
+			Failed:  func(err error) { o.log.Warn("file not rotated", "file", path, "err", err) },
+			Refused: func(err error) { o.log.Error("file not written", "file", path, "err", err) },
 		})
 		if err != nil {
 			o.log.Error("output file not opened", "process", process, "port", port, "err", err)
