@@ -80,27 +80,27 @@ func ofFailure(kind upstream.Kind) (Condition, *proxy.StatusError) {
 // judge says what an attempt leads to: failure is nil when the head of a response is there. It reports the outcome to the
 // peer by nginx's rules: a failed attempt always counts, a status only when the next peer is asked because of it, and 403
 // and 404 never.
-func (r *run) judge(failure *upstream.Error, now time.Time) (again bool, err error) {
+func (r *run) judge(failure *upstream.Error, began time.Time) (again bool, err error) {
 	if failure != nil {
-		return r.judgeFailure(failure, now)
+		return r.judgeFailure(failure)
 	}
 	met := ofStatus(r.ex.Status()) & r.h.opts.Retry.On
 	if met == 0 || !r.mayTryNext() || !r.repeatable(upstream.ReadingHead) {
-		r.report(upstream.Succeeded, now, upstream.ReadingHead)
+		r.report(upstream.Succeeded, upstream.ReadingHead)
 		return false, nil
 	}
 	if met&(OnHTTP403|OnHTTP404) == 0 {
-		r.report(upstream.Broken, now, upstream.ReadingHead)
+		r.report(upstream.Broken, upstream.ReadingHead)
 	}
-	r.lastAttempt().Response = time.Since(now)
+	r.lastAttempt().Response = time.Since(began)
 	r.release(upstream.Spent)
 	return true, nil
 }
 
-func (r *run) judgeFailure(failure *upstream.Error, now time.Time) (again bool, err error) {
+func (r *run) judgeFailure(failure *upstream.Error) (again bool, err error) {
 	if r.stuck {
 		r.lastAttempt().Status = http.StatusGatewayTimeout
-		r.report(upstream.Broken, now, failure.Phase)
+		r.report(upstream.Broken, failure.Phase)
 		return false, &proxy.StatusError{Code: http.StatusGatewayTimeout, Cause: proxy.CauseStuck, Err: failure}
 	}
 	if failure.Kind == upstream.Canceled || r.stream.err != nil {
@@ -114,7 +114,7 @@ func (r *run) judgeFailure(failure *upstream.Error, now time.Time) (again bool, 
 	if died {
 		outcome = upstream.Died
 	}
-	r.report(outcome, now, failure.Phase)
+	r.report(outcome, failure.Phase)
 	if r.h.opts.Retry.On&met == 0 || !r.repeatable(failure.Phase) {
 		return false, final
 	}
@@ -147,9 +147,9 @@ func (r *run) abandon(failure *upstream.Error) error {
 	}
 }
 
-// report tells the peer how the attempt ended.
-func (r *run) report(outcome upstream.Outcome, now time.Time, phase upstream.Phase) {
-	if r.peer.Report(r.visits[len(r.visits)-1].run, outcome, now) {
+// report tells the peer how the attempt ended: now, which may be a minute after it began.
+func (r *run) report(outcome upstream.Outcome, phase upstream.Phase) {
+	if r.peer.Report(r.visits[len(r.visits)-1].run, outcome, time.Now()) {
 		r.logDisabled(phase)
 	}
 }

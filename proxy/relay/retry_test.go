@@ -281,3 +281,17 @@ func TestHandler_AnswersWithoutPeer(t *testing.T) {
 		})
 	}
 }
+
+// TestHandler_FailTimeoutBeginsWithTheFailure: a peer that took long to fail is out of use as long as any other.
+func TestHandler_FailTimeoutBeginsWithTheFailure(t *testing.T) {
+	t.Parallel()
+	const long = 2 * time.Second
+	bad := serve(t, upstreamtest.HTTP{}, answer(upstreamtest.Answer{Fault: upstreamtest.HangInHead}))
+	peers := at(bad.Addr(), serve(t, upstreamtest.HTTP{}, good).Addr())
+	peers[0].FailTimeout = long - hurry
+	r := start(t, setup{peers: peers, options: func(o *relay.Options) { o.Timeouts.Read = long }})
+	r.do("GET", "/", "").want(t, 200, []byte("good"))
+	if !slices.Equal(r.next().statuses(), []int{504, 200}) || !r.group.Peers()[0].Disabled(time.Now()) {
+		t.Error("the peer has hung, and gets the next request even so")
+	}
+}
