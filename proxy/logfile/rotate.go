@@ -148,6 +148,9 @@ func (w *Writer) putAside() error {
 		}
 		return err
 	}
+	if old != "" {
+		_ = file.Chmod(info.Mode().Perm()) // who may read the one may read the next; no reason to do without it
+	}
 	_ = w.file.Close()
 	w.file = file
 	return nil

@@ -34,3 +34,26 @@ func TestRotate_FailsOnceAndWritesOn(t *testing.T) {
 		t.Errorf("got %v, want one error", failed)
 	}
 }
+
+// TestRotate_KeepsThePermissions: what may be read of one file may be read of the next, and of the compressed one.
+func TestRotate_KeepsThePermissions(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "access.log")
+	if err := os.WriteFile(path, []byte("line 0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const mode = 0o664 // more than the umask leaves
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+	w := open(t, logfile.Options{Path: path, Rotate: logfile.Rotate{Size: 7, Compress: true}})
+	write(t, w, "line 1\n")
+	within(t, func() bool { return len(asides(t, path)) == 1 && strings.HasSuffix(asides(t, path)[0], ".gz") })
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(asides(t, path), path) {
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != mode {
+			t.Errorf("%s: got %v, %v, want %o", file, info.Mode(), err, mode)
+		}
+	}
+}

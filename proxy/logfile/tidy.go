@@ -173,17 +173,19 @@ func (w *Writer) compress(path string) error {
 	return os.Remove(path)
 }
 
-// pack writes the compressed form of in to a new file, with its time and permissions, and has it on the disk.
+// pack writes the compressed form of in to a new file, with its time and permissions, and has it on the disk. What has the name
+// already is left alone: asides has removed what was ours.
 func (w *Writer) pack(in *os.File, path string) error {
 	info, err := in.Stat()
 	if err != nil {
 		return err
 	}
-	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, info.Mode().Perm())
+	out, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm())
 	if err != nil {
 		return err
 	}
 	defer out.Close()
+	_ = out.Chmod(info.Mode().Perm()) // whatever the umask
 	packer := gzip.NewWriter(out)
 	packer.Name, packer.ModTime = filepath.Base(in.Name()), info.ModTime()
 	if _, err := io.Copy(packer, untilClosed{w, in}); err != nil {
