@@ -22,6 +22,11 @@ import (
 const (
 	acceptTime = time.Second // for step 1 at most
 
+	// sealedPause is how long nobody has come when nobody new can: a round trip to a client that is not far away, whose handshake
+	// had begun. openPause is that when others go on connecting: short, so that it happens.
+	sealedPause = 50 * time.Millisecond
+	openPause   = 2 * time.Millisecond
+
 	// quietTime is half a second, much more than the pause of a client that sends one request after the other; a wait may
 	// have begun up to a tick of the clock later than noted.
 	quietTime = 500*time.Millisecond + sweepEvery
@@ -50,7 +55,7 @@ func (l *Listener) Shutdown(ctx context.Context) error {
 func (l *Listener) StopAccepting(ctx context.Context) error {
 	l.leaveAt.Store(l.now() + int64(acceptTime))
 	if l.serving.Load() && ctx.Err() == nil && !l.leaving.Swap(true) {
-		admitNobody(l.opts.Listener)
+		l.sealed.Store(admitNobody(l.opts.Listener))
 		if l.hurry() {
 			select {
 			case <-l.accepted:
@@ -67,7 +72,11 @@ func (l *Listener) StopAccepting(ctx context.Context) error {
 // hurry ends the next Accept when nobody comes; false if the listener knows no deadlines or is closed.
 func (l *Listener) hurry() bool {
 	timed, ok := l.opts.Listener.(interface{ SetDeadline(t time.Time) error })
-	wait := min(acceptPause, time.Duration(l.leaveAt.Load()-l.now()))
+	pause := openPause
+	if l.sealed.Load() {
+		pause = sealedPause
+	}
+	wait := min(pause, time.Duration(l.leaveAt.Load()-l.now()))
 	return ok && timed.SetDeadline(time.Now().Add(wait)) == nil
 }
 

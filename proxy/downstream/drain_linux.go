@@ -3,13 +3,9 @@ package downstream
 import (
 	"net"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
-
-// acceptPause is a round trip to a client that is not far away: its handshake has begun before admitNobody.
-const acceptPause = 50 * time.Millisecond
 
 // newcomers is a program of the classic Berkeley packet filter that drops the first packet of each connection (TCP's SYN
 // without ACK): that client tries again in a second, and finds whoever listens then, or nobody. The handshakes that have begun
@@ -27,20 +23,22 @@ const (
 	tcpACK = 0x10
 )
 
-// admitNobody keeps new clients from connecting. Those who have connected and were not accepted would be reset by the close of
-// the socket; so there are none when it is closed. Where the system does not take the filter, a few may be.
-func admitNobody(ln net.Listener) {
+// admitNobody keeps new clients from connecting, and says whether it does. Those who have connected and were not accepted would
+// be reset by the close of the socket; so there are none when it is closed. Where the system does not take the filter, a few
+// may be: newer kernels (6.18 was seen to) ask for CAP_NET_ADMIN.
+func admitNobody(ln net.Listener) bool {
 	tcp, ok := ln.(*net.TCPListener)
 	if !ok {
-		return
+		return false
 	}
 	raw, err := tcp.SyscallConn()
 	if err != nil {
-		return
+		return false
 	}
-	program := newcomers
-	_ = raw.Control(func(fd uintptr) {
-		_ = unix.SetsockoptSockFprog(int(fd), syscall.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+	program, refused := newcomers, error(nil)
+	err = raw.Control(func(fd uintptr) {
+		refused = unix.SetsockoptSockFprog(int(fd), syscall.SOL_SOCKET, unix.SO_ATTACH_FILTER,
 			&unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]})
 	})
+	return err == nil && refused == nil
 }

@@ -50,6 +50,7 @@ type Listener struct {
 	clock        atomic.Int64 // now, at the last tick of the sweeper
 	serving      atomic.Bool
 	leaving      atomic.Bool  // nobody is to come any more
+	sealed       atomic.Bool  // nobody can
 	leaveAt      atomic.Int64 // when to stop accepting at the latest, once leaving
 	draining     atomic.Bool  // nobody is to stay
 	connections  atomic.Uint64
