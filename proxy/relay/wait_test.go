@@ -327,6 +327,9 @@ func TestHandler_NobodyNoticesProcessesThatComeAndGo(t *testing.T) {
 			if name == "replaced" {
 				r.wantNoLog("peer failed")
 			}
+			if t.Failed() {
+				t.Logf("the log, which says why:\n%s", r.log)
+			}
 		})
 	}
 }
