@@ -186,7 +186,7 @@ func (w *Writer) pack(in *os.File, path string) error {
 	}
 	defer out.Close()
 	_ = out.Chmod(info.Mode().Perm()) // whatever the umask
-	packer := gzip.NewWriter(out) // without the name, which may have letters that the header cannot
+	packer := gzip.NewWriter(out)     // without the name, which may have letters that the header cannot
 	packer.ModTime = info.ModTime()
 	if _, err := io.Copy(packer, untilClosed{w, in}); err != nil {
 		return err
