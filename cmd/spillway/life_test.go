@@ -251,6 +251,9 @@ func TestRun_ASignalEndsTheStart(t *testing.T) {
 	if s.output.Len() > 0 {
 		t.Errorf("got %q, want nothing", s.output.String())
 	}
+	if log := s.errorLog(); strings.Contains(log, "[emerg]") {
+		t.Errorf("got a failure in the error log: %s", log)
+	}
 }
 
 func TestRun_ACrashedProcessGetsNoRequestUntilItIsBack(t *testing.T) {

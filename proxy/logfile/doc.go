@@ -2,7 +2,8 @@
 //
 // Write copies whole lines into a queue in memory; one goroutine moves what waits there to the file in large writes. When
 // the disk hangs or is full, the queue fills up and further lines are dropped and counted; as soon as the file takes lines
-// again, one line tells how many are missing at that place. A failed write is repeated until it succeeds.
+// again, one line tells how many are missing at that place. A failed write is repeated until it succeeds; Options.Refused is
+// told of the first.
 //
 // Each Write must carry complete lines, their line ends included. Any number of goroutines may write. The lock around the
 // queue is held for one copy and never during I/O.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"slices"
@@ -68,6 +69,34 @@ func TestBackend_TakesASpareWhenItsPortIsTaken(t *testing.T) {
 		ownersKnown(t) && !strings.Contains(text, strconv.Itoa(os.Getpid())) {
 		t.Errorf("got %q, want the port, its owner and what to do", text)
 	}
+}
+
+// writerFunc is a function that takes what is written.
+type writerFunc func(p []byte)
+
+func (f writerFunc) Write(p []byte) (int, error) {
+	f(p)
+	return len(p), nil
+}
+
+// What a spillway that was killed has left is being ended when the next one starts.
+func TestStart_WaitsForAPortThatIsBeingLeft(t *testing.T) {
+	var taken net.Listener
+	waited := false
+	h := newHarness(t, "serve", 1, func(o *supervisor.Options) {
+		o.Log = slog.New(slog.NewTextHandler(writerFunc(func(p []byte) {
+			if strings.Contains(string(p), "waiting for ports") {
+				waited = true // before Start returns
+				taken.Close()
+			}
+		}), nil))
+	})
+	taken = steal(t, h.opts.Ports[0])
+	h.start(t)
+	if !waited {
+		t.Error("it did not wait")
+	}
+	h.awaitReady(t, 1)
 }
 
 func TestStart_LeavesOutATakenPort(t *testing.T) {

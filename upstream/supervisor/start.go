@@ -4,6 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
+)
+
+const (
+	// portPatience is how long a start waits for ports that somebody has: when spillway was killed a moment ago, what its
+	// processes had started is being killed by the guard. That takes milliseconds, and on a busy machine longer.
+	portPatience = 2 * time.Second
+	portPoll     = 20 * time.Millisecond
 )
 
 var errNotStarted = errors.New("backend is not started")
@@ -39,7 +47,7 @@ func (b *Backend) Start(ctx context.Context) error {
 // launchFirst launches a run of each process, or leaves none. It finds out what would make a launch fail before anything is
 // launched.
 func (b *Backend) launchFirst(ctx context.Context) error {
-	free, err := b.usable(b.opts.Processes.Min)
+	free, err := b.awaitUsable(ctx, b.opts.Processes.Min)
 	if err != nil {
 		return err
 	}
@@ -60,6 +68,29 @@ func (b *Backend) launchFirst(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// awaitUsable is usable, with patience for those who are about to leave.
+func (b *Backend) awaitUsable(ctx context.Context, n int) ([]*place, error) {
+	patience := time.After(portPatience)
+	again := time.NewTicker(portPoll)
+	defer again.Stop()
+	for told := false; ; told = true {
+		free, err := b.usable(n)
+		if err == nil {
+			return free, nil
+		}
+		if !told {
+			notice(b.opts.Log, "waiting for ports", "backend", b.opts.Name, "err", err)
+		}
+		select {
+		case <-again.C:
+		case <-patience:
+			return nil, err
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
 }
 
 // usable returns the first n places whose ports nobody has.

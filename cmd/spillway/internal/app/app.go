@@ -125,9 +125,10 @@ func (a *App) start(ctx context.Context, p *plan) error {
 	return nil
 }
 
-// logFailure notes why there was no start. Who called Start tells it at the terminal, so it is not told there twice.
+// logFailure notes why there was no start. Who called Start tells it at the terminal, so it is not told there twice. A start
+// that was ended on purpose is no failure.
 func (a *App) logFailure(ctx context.Context, err error) {
-	if a.opts.Config.ErrorLog.Path != configs.Stderr {
+	if a.opts.Config.ErrorLog.Path != configs.Stderr && ctx.Err() == nil {
 		a.log.Log(ctx, errorlog.LevelEmerg, "not started", "err", err)
 	}
 }
