@@ -11,3 +11,6 @@ func controlName(dir, s string) string {
 }
 
 const onWindows = false
+
+// interpreter is Python 3 in a virtual environment and outside; Debian has no python without a number.
+const interpreter = "python3"

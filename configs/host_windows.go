@@ -11,3 +11,6 @@ func controlName(_, s string) string {
 }
 
 const onWindows = true
+
+// interpreter is what Python's installer and a virtual environment have; python3 is a link to a shop.
+const interpreter = "python"

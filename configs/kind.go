@@ -113,7 +113,7 @@ func presets() []preset {
 	}, {
 		// The development server: a thread for each connection, idle ones included. Its reloader is a second process.
 		name: "django", protocols: []Protocol{HTTP}, single: []string{"--nothreading"},
-		command: []string{"python", "manage.py", "runserver", "--noreload", "127.0.0.1:{port}"}, env: python(),
+		command: []string{interpreter, "manage.py", "runserver", "--noreload", "127.0.0.1:{port}"}, env: python(),
 	}}
 }
 
