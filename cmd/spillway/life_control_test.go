@@ -142,6 +142,24 @@ buffers .* of .*, spill files 0 with 0 B of .*
 	}
 }
 
+// After a restart the spare port is between those of the processes.
+func TestControl_StatusStaysAlignedAroundASpare(t *testing.T) {
+	s := serving(t, 2, "")
+	s.command(t, "restart").want(t, 0, "all processes were replaced in .*\n", "")
+	_, table, _ := strings.Cut(s.command(t, "status").stdout, "\nPROCESS")
+	header, rows, _ := strings.Cut("PROCESS"+table, "\n")
+	rows, _, _ = strings.Cut(rows, "\n\n")
+	if !regexp.MustCompile(`^\d.*\nspare .*\n\d`).MatchString(rows) {
+		t.Fatalf("got %q, want a spare between two processes", rows)
+	}
+	column := strings.Index(header, "LAST EXIT")
+	for row := range strings.SplitSeq(rows, "\n") {
+		if !strings.HasPrefix(row, "spare") && (len(row) <= column || row[column-1] != ' ' || row[column] == ' ') {
+			t.Errorf("got a row that is not below its header:\n%s\n%s", header, row)
+		}
+	}
+}
+
 // A file that is half written, or gone, costs no request.
 func TestControl_ReloadOfABrokenFile(t *testing.T) {
 	s := serving(t, 1, "")

@@ -90,7 +90,7 @@ func (t *tables) peer(p *app.PeerStatus) {
 	}
 	process := p.Process
 	if process.Number == 0 && process.PID == 0 {
-		t.line("spare\t%d", process.Port)
+		t.line("spare\t%d"+strings.Repeat("\t", 9), process.Port) // all cells, or the columns below shift
 		return
 	}
 	state := process.State
