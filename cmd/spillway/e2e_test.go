@@ -12,7 +12,6 @@ import (
 	"io"
 	"log"
 	"maps"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -25,6 +24,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"spillway/upstream/supervisor"
 )
 
 // program is the file that TestMain has built.
@@ -282,15 +283,22 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// freeAddr returns an address that nobody listens on at the moment.
+// handedOut are the ports that freeAddr has returned.
+var handedOut sync.Map
+
+// freeAddr returns an address that nobody listens on at the moment, another one each time, and none that the system gives to
+// outgoing connections.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		ports, err := supervisor.FreePorts(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, again := handedOut.LoadOrStore(ports[0], true); !again {
+			return fmt.Sprint("127.0.0.1:", ports[0])
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // processes returns what the program has started, at any depth, and still runs. They are known by a variable of their
