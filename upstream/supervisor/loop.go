@@ -16,19 +16,35 @@ import (
 type inbox struct {
 	wake chan struct{} // holds one token when there are jobs
 
-	mu   sync.Mutex
-	jobs []func()
+	mu     sync.Mutex
+	jobs   []func()
+	closed bool // the loop has ended: nobody takes jobs any more
 }
 
 // do has the loop call job and returns at once; once the loop has ended, job is dropped.
 func (b *Backend) do(job func()) {
-	b.inbox.mu.Lock()
-	b.inbox.jobs = append(b.inbox.jobs, job)
-	b.inbox.mu.Unlock()
+	if !b.inbox.put(job) {
+		return
+	}
 	select {
 	case b.inbox.wake <- struct{}{}:
 	default: // there is a token already
 	}
+}
+
+func (i *inbox) put(job func()) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if !i.closed {
+		i.jobs = append(i.jobs, job)
+	}
+	return !i.closed
+}
+
+func (i *inbox) close() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.jobs, i.closed = nil, true
 }
 
 func (i *inbox) take() []func() {
@@ -42,6 +58,7 @@ func (i *inbox) take() []func() {
 // loop is ended by Stop.
 func (b *Backend) loop() {
 	defer close(b.over)
+	defer b.inbox.close()
 	for !b.stopping || b.anyRuns() {
 		<-b.inbox.wake
 		for _, job := range b.inbox.take() {

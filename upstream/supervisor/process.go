@@ -107,6 +107,9 @@ func (b *Backend) probed(r *run, err error) {
 	if r.reason != "" || r.hasExited() {
 		return // exited is on its way: whoever answered was somebody else
 	}
+	if err != nil && b.stop.Err() != nil {
+		return // shutDown is on its way: it has ended the probe, and asks the process to end
+	}
 	if err != nil {
 		r.cause = fmt.Errorf("not ready after %v: %w", time.Since(r.started).Round(time.Millisecond), err)
 		r.log.Warn("process not ready", "took", time.Since(r.started).Round(time.Millisecond), "err", err)

@@ -47,10 +47,11 @@ func (b *Backend) recycle(pl *place, reason Reason) bool {
 	if ends := pl.run == nil && pl.state.State != Failed || pl.run != nil && pl.run.reason != ""; ends {
 		return false
 	}
-	if rep := b.replacementOf(p); rep != nil && rep.to != pl { // else it is as good as over, and this run is the next one's turn
-		return false
-	}
-	if slices.ContainsFunc(b.queue, func(rep *replacement) bool { return rep.process == p }) {
+	queued := slices.ContainsFunc(b.queue, func(rep *replacement) bool { return rep.process == p })
+	if rep := b.replacementOf(p); queued || rep != nil && rep.to != pl { // else it is as good as over, and this run is the next one's turn
+		if pl.run != nil {
+			pl.run.wanted = reason // who has counted requests says so once
+		}
 		return false
 	}
 	b.queue = append(b.queue, &replacement{process: p, run: pl.run, reason: reason})
@@ -98,8 +99,14 @@ func (b *Backend) replace(ctx context.Context, p *process, reason Reason, opts *
 // cancel gives up a replacement for which nobody waits any more, if it has not come too far.
 func (b *Backend) cancel(rep *replacement) {
 	b.queue = slices.DeleteFunc(b.queue, func(other *replacement) bool { return other == rep })
-	if b.replacing == rep && rep.to != nil && rep.process.place != rep.to {
-		b.end(rep.to.run, rep.reason)
+	if b.replacing == rep {
+		if rep.to != nil && rep.process.place != rep.to {
+			b.end(rep.to.run, rep.reason)
+		}
+		return
+	}
+	if r := rep.process.place.run; r != nil && r.wanted != "" {
+		b.recycle(r.place, r.wanted)
 	}
 }
 
@@ -134,7 +141,8 @@ func (b *Backend) replaceNow(rep *replacement) {
 		rep.opts = p.opts
 	}
 	b.replacing = rep
-	switch old := p.place.run; {
+	rep.run = p.place.run
+	switch old := rep.run; {
 	case old == nil:
 		p.forgive()
 		p.takeOptions(rep.opts)
@@ -194,20 +202,28 @@ func (b *Backend) readied(r *run) {
 	b.leave(old, rep.reason) // gone finishes
 }
 
-// finish ends the replacement. One that somebody waits for has its error told by them; another is tried again.
+// finish ends the replacement. One that somebody waits for has its error told by them; another is tried again, and so is one
+// that was asked for meanwhile.
 func (b *Backend) finish(rep *replacement, err error) {
 	b.replacing = nil
 	rep.answer(err)
-	p := rep.process
-	if err == nil || rep.done != nil || p.leaving || p.place.run != rep.run || rep.run == nil {
+	p, old := rep.process, rep.run
+	if err == nil || p.leaving || old == nil || p.place.run != old {
+		return
+	}
+	reason := rep.reason
+	if rep.done != nil {
+		reason = old.wanted
+	}
+	if reason == "" {
 		return
 	}
 	delay := p.opts.BackoffMax
-	p.log.Warn("process not replaced", "reason", rep.reason, "delay", delay, "err", err)
+	p.log.Warn("process not replaced", "reason", reason, "delay", delay, "err", err)
 	time.AfterFunc(delay, func() {
 		b.do(func() {
-			if p.place.run == rep.run {
-				b.recycle(p.place, rep.reason)
+			if p.place.run == old {
+				b.recycle(p.place, reason)
 			}
 		})
 	})
@@ -224,7 +240,11 @@ func (r *run) failure() error {
 	if r.cause != nil {
 		return r.cause
 	}
-	err := fmt.Errorf("ended before it was ready: %s", r.exit.Text)
+	when := "before"
+	if !r.readySince.IsZero() {
+		when = "soon after"
+	}
+	err := fmt.Errorf("ended %s it was ready: %s", when, r.exit.Text)
 	if n := len(r.exit.Output); n > 0 {
 		err = fmt.Errorf("%w: %s", err, r.exit.Output[n-1])
 	}

@@ -2,7 +2,9 @@ package supervisor_test
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -228,4 +230,67 @@ func TestMaxMemory_ReplacesWhatIsLarge(t *testing.T) {
 	if s := h.ready()[1]; s.Memory < 1<<20 || s.Memory > 256<<20 {
 		t.Errorf("got %d bytes of process 1", s.Memory)
 	}
+}
+
+// Who has counted its requests says so once: what a replacement that comes to nothing has swallowed would be lost for ever.
+func TestRecycle_IsNotForgottenWhenARestartFails(t *testing.T) {
+	h := newHarness(t, "serve", 1, spares(t, 1))
+	h.start(t)
+	h.awaitReady(t, 1)
+	before := h.ready()[1]
+	h.become(t, "deaf")
+	ctx, cancel := context.WithCancel(bounded(t))
+	defer cancel()
+	ended := make(chan error, 1)
+	h.settled()
+	go func() { ended <- h.Restart(ctx) }() // ends with ctx
+	h.untilState(t, supervisor.Starting)
+	h.Recycle(before.Port, supervisor.ReasonMaxRequests)
+	h.Recycle(before.Port, supervisor.ReasonMaxRequests)
+	h.become(t, "serve")
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Fatalf("got %v, want that the restart was given up", err)
+	}
+	e := h.until(t, "end of the old run", func(e supervisor.Event) bool {
+		return e.State == supervisor.Exited && e.PID == before.PID
+	})
+	if e.Reason != supervisor.ReasonMaxRequests {
+		t.Errorf("got reason %q, want %q", e.Reason, supervisor.ReasonMaxRequests)
+	}
+	h.awaitReady(t, 1)
+}
+
+// The same for one that waits for its turn when the restart is given up.
+func TestRecycle_IsNotForgottenWhenARestartThatWaitsIsGivenUp(t *testing.T) {
+	drained := make(chan struct{})
+	h := newHarness(t, "serve", 2, func(o *supervisor.Options) {
+		spares(t, 1)(o)
+		o.Drain = func(ctx context.Context, _ int) {
+			select {
+			case <-drained:
+			case <-ctx.Done():
+			}
+		}
+	})
+	h.start(t)
+	h.awaitReady(t, 2)
+	first, second := h.ready()[1], h.ready()[2]
+	h.settled()
+	h.Recycle(second.Port, supervisor.ReasonMaxAge)
+	h.untilState(t, supervisor.Draining) // and stays so
+	ctx, cancel := context.WithCancel(bounded(t))
+	ended := make(chan error, 1)
+	go func() { ended <- h.Restart(ctx) }() // ends with ctx
+	for h.Queued() == 0 && ctx.Err() == nil {
+		runtime.Gosched()
+	}
+	h.Recycle(first.Port, supervisor.ReasonMaxRequests)
+	cancel()
+	<-ended
+	close(drained)
+	h.until(t, "end of the other old run", func(e supervisor.Event) bool {
+		return e.State == supervisor.Exited && e.PID == first.PID && e.Reason == supervisor.ReasonMaxRequests
+	})
+	h.awaitReady(t, 2)
 }

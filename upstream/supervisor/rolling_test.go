@@ -171,3 +171,23 @@ func TestRestart_WarmsUp(t *testing.T) {
 		t.Errorf("got %q, want the path and the status", err)
 	}
 }
+
+// What was ready and died has not "ended before it was ready".
+func TestRestart_SaysThatTheNewOneDiedAfterItWasReady(t *testing.T) {
+	drained := make(chan struct{})
+	h := newHarness(t, "serve", 1, func(o *supervisor.Options) {
+		spares(t, 1)(o)
+		o.Drain = func(context.Context, int) { <-drained }
+	})
+	h.start(t)
+	h.awaitReady(t, 1)
+	defer close(drained)
+	ended := make(chan error, 1)
+	go func() { ended <- h.Restart(bounded(t)) }() // ends with the kill
+	h.untilState(t, supervisor.Draining)
+	h.Kill(h.portOf(t, 1), supervisor.ReasonBusyTimeout)
+	err := <-ended
+	if err == nil || strings.Contains(err.Error(), "before it was ready") || !strings.Contains(err.Error(), "soon after it was ready") {
+		t.Errorf("got %v", err)
+	}
+}

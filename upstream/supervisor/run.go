@@ -60,6 +60,7 @@ type decisions struct {
 	opts       *Options           // of its launch, or of an Update that has left it alone
 	reason     Reason             // why it is being ended; empty: it is not
 	cause      error              // why it did not get ready
+	wanted     Reason             // why it is to be replaced should the replacement that goes on come to nothing; empty: it is not
 	again      bool               // it was killed to be started again at once
 	readySince time.Time          // zero: it never was
 	idleSince  time.Time          // when it was first seen without a request, see scale.go; zero: it has some

@@ -1,6 +1,9 @@
 package supervisor_test
 
 import (
+	"errors"
+	"io/fs"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -83,5 +86,14 @@ func TestScale_FollowsTheLoad(t *testing.T) {
 	}
 	if !slices.Equal(stopped, []int{4, 3}) {
 		t.Errorf("got processes %v stopped, want 4 and 3", stopped)
+	}
+}
+
+func TestStart_OnDemandLooksForTheProgram(t *testing.T) {
+	h := newHarness(t, "serve", 1, func(o *supervisor.Options) {
+		o.Processes.Min, o.Command = 0, []string{filepath.Join(t.TempDir(), "nothing")}
+	})
+	if err := h.Start(t.Context()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want that there is no such program", err)
 	}
 }

@@ -31,6 +31,7 @@ func (b *Backend) Start(ctx context.Context) error {
 	b.launcher = newLauncher()
 	if err := b.launchFirst(ctx); err != nil {
 		b.closeLauncher()
+		b.inbox.close()
 		close(b.over)
 		return fmt.Errorf("backend %s: %w", b.opts.Name, err)
 	}
@@ -51,7 +52,10 @@ func (b *Backend) launchFirst(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i, pl := range free {
+	for i, pl := range b.places[:max(1, len(free))] { // also of the process that Demand is going to start
+		if len(free) > 0 {
+			pl = free[i]
+		}
 		if _, err := b.opts.command(i+1, pl.port); err != nil {
 			return err
 		}

@@ -44,6 +44,9 @@ func TestBackend_StopsWhileStartingAndWhileWaiting(t *testing.T) {
 	if got, want := starting.drain()[1], "starting stopping exited stopped"; got != want {
 		t.Errorf("got events %s, want %s", got, want)
 	}
+	if lines := starting.records(t, "process not ready"); len(lines) > 0 {
+		t.Errorf("got %v, want nothing about a process that nobody waits for any more", lines)
+	}
 	waiting := newHarness(t, "exit", 1, func(o *supervisor.Options) { o.BackoffMin, o.BackoffMax = time.Hour, time.Hour })
 	waiting.start(t)
 	waiting.await(t, supervisor.Starting)
@@ -52,6 +55,21 @@ func TestBackend_StopsWhileStartingAndWhileWaiting(t *testing.T) {
 	waiting.stop(t)
 	if got, want := waiting.drain()[1], "stopped"; got != want {
 		t.Errorf("got events %s, want %s", got, want)
+	}
+}
+
+// What comes after the stop is dropped, not kept for nobody.
+func TestBackend_KeepsNothingAfterTheStop(t *testing.T) {
+	h := newHarness(t, "serve", 1, nil)
+	h.start(t)
+	h.stop(t)
+	for range 100 {
+		h.Recycle(h.opts.Ports[0], supervisor.ReasonMaxRequests)
+		h.Kill(h.opts.Ports[0], supervisor.ReasonBusyTimeout)
+		h.Demand()
+	}
+	if n := h.Jobs(); n != 0 {
+		t.Errorf("got %d jobs that nobody takes", n)
 	}
 }
 

@@ -19,7 +19,8 @@ import (
 // what New was given. Output is asked from each process's next launch on. Another Restart or Update that goes on is waited for.
 //
 // With an error the old options are in force: what was replaced goes back to them, which is a replacement as well. An error
-// joined to it says what could not go back; such a process has the old options from its next launch on.
+// joined to it says what could not go back; such a process has the old options from its next launch on. When ctx ends with the
+// cause ErrStopped, the backend is about to be stopped, and nothing goes back.
 func (b *Backend) Update(ctx context.Context, o Options) error {
 	release, err := b.takeTurn(ctx)
 	if err != nil {
@@ -34,7 +35,7 @@ func (b *Backend) Update(ctx context.Context, o Options) error {
 	since := time.Now()
 	if err := b.change(ctx, &o); err != nil {
 		err = fmt.Errorf("backend %s: update: %w; the options are as they were", b.name, err)
-		if errors.Is(err, ErrStopped) {
+		if errors.Is(err, ErrStopped) || errors.Is(context.Cause(ctx), ErrStopped) {
 			return err
 		}
 		// Not bounded by ctx, which may be why: what serves now must not depend on who waits. Stop ends it.
@@ -80,22 +81,37 @@ func (b *Backend) revert(ctx context.Context, o *Options) error {
 
 // changeProcess gives a process other options, by a replacement if its program sees a difference.
 func (b *Backend) changeProcess(ctx context.Context, p *process, o *Options) error {
-	same := false
-	err := b.ask(func() {
-		r := p.place.run
-		same = p.leaving || r != nil && r.reason == "" && r.opts.sameProgram(o) && !p.place.retired && b.replacementOf(p) == nil
-		if same && !p.leaving {
-			p.takeOptions(o)
-			r.opts = o
-			if !r.readySince.IsZero() {
-				b.limitAge(r)
-			}
-		}
-	})
-	if err != nil || same {
+	done := false
+	err := b.ask(func() { done = p.leaving || b.changeInPlace(p, o) })
+	if err != nil || done {
 		return err
 	}
 	return b.replace(ctx, p, ReasonUpdate, o)
+}
+
+// changeInPlace gives a process other options if its program sees no difference. One that is down is not waited for: what keeps
+// it down is no reason to refuse a change that has nothing to do with it.
+func (b *Backend) changeInPlace(p *process, o *Options) bool {
+	r, launched := p.place.run, p.opts
+	lives := r != nil && r.reason == ""
+	if lives {
+		launched = r.opts
+	}
+	if !launched.sameProgram(o) || p.place.retired || b.replacementOf(p) != nil {
+		return false
+	}
+	p.takeOptions(o)
+	switch {
+	case lives:
+		r.opts = o
+		if !r.readySince.IsZero() {
+			b.limitAge(r)
+		}
+	case r == nil && p.place.state.State == Failed:
+		p.forgive()
+		b.relaunch(p)
+	}
+	return true
 }
 
 // adopt makes the ports of o the ones at which runs begin, and lets go the processes that are too many.

@@ -1,6 +1,7 @@
 package supervisor_test
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -179,5 +180,38 @@ func TestUpdate_GoesBackInPlace(t *testing.T) {
 	}
 	if get(t, h.portOf(t, 1)).Number != "1" {
 		t.Error("the process does not answer")
+	}
+}
+
+// A process that is down, for the lack of a database, is no reason to refuse what its program does not see.
+func TestUpdate_DoesNotWaitForWhatIsDownAndStaysTheSame(t *testing.T) {
+	h := newHarness(t, "exit", 1, func(o *supervisor.Options) { o.BackoffMin, o.BackoffMax = time.Hour, time.Hour })
+	h.start(t)
+	h.untilState(t, supervisor.Restarting)
+	h.update(t, func(o *supervisor.Options) { o.StopTimeout = time.Minute })
+	h.become(t, "serve")
+	if err := h.Restart(bounded(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+// Who is about to stop the backend does not want to wait until all is as it was.
+func TestUpdate_DoesNotGoBackBeforeAStop(t *testing.T) {
+	h := newHarness(t, "serve", 2, spares(t, 1))
+	h.start(t)
+	h.awaitReady(t, 2)
+	h.settled()
+	ctx, cancel := context.WithCancelCause(bounded(t))
+	ended := make(chan error, 1)
+	go func() { // ends with ctx
+		ended <- h.Update(ctx, h.changed(func(o *supervisor.Options) { o.Command = append(o.Command, "new") }))
+	}()
+	h.untilState(t, supervisor.Ready)
+	h.become(t, "deaf") // from now on nobody gets ready
+	h.untilState(t, supervisor.Exited)
+	h.untilState(t, supervisor.Starting)
+	cancel(supervisor.ErrStopped)
+	if err := <-ended; err == nil || strings.Contains(err.Error(), "back to") {
+		t.Errorf("got %v", err)
 	}
 }
