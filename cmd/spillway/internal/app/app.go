@@ -54,7 +54,7 @@ type App struct {
 
 	turn     chan struct{}   // capacity 1: who is in it changes the server
 	ending   context.Context // ends with Stop and Kill: changes are given up
-	end      context.CancelFunc
+	end      func()          // its cause is ErrStopping
 	hurried  context.Context // ends with Kill: nobody is waited for
 	hurry    context.CancelFunc
 	stopping sync.Once
@@ -78,7 +78,8 @@ func Start(ctx context.Context, opts Options) (*App, error) {
 		series: map[string][]func(){}, watchers: map[string]*watcher{},
 		arena: buffering.NewArena(int64(opts.Config.MemoryBudget)),
 	}
-	a.ending, a.end = context.WithCancel(context.Background())
+	ending, end := context.WithCancelCause(context.Background())
+	a.ending, a.end = ending, func() { end(ErrStopping) }
 	a.hurried, a.hurry = context.WithCancel(context.Background())
 	a.log, a.handler = newLog()
 	a.metrics = a.newMetrics()
@@ -189,7 +190,7 @@ func (a *App) takeTurn(ctx context.Context) (turn context.Context, done func(), 
 		return nil, nil, ErrStopping
 	}
 	turn, cancel := context.WithCancelCause(ctx)
-	unlink := context.AfterFunc(a.ending, func() { cancel(ErrStopping) })
+	unlink := context.AfterFunc(a.ending, func() { cancel(context.Cause(a.ending)) })
 	return turn, func() {
 		unlink()
 		cancel(nil)

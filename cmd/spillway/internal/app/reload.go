@@ -21,8 +21,17 @@ import (
 //  4. swap lets all listeners serve by the next generation, and clients in by new ones.
 //  5. retire gives up what only the generation before has, in the background, when its last exchange has ended.
 
-// ErrStopping says that the server is being stopped.
-var ErrStopping = errors.New("spillway is being stopped")
+// ErrStopping says that the server is being stopped. As the cause of a context it keeps a supervisor from going back to what
+// was: see Update of supervisor.Backend.
+var ErrStopping error = stoppingError{}
+
+type stoppingError struct{}
+
+// Error says what is going on.
+func (stoppingError) Error() string { return "spillway is being stopped" }
+
+// Is makes it what supervisors call so.
+func (stoppingError) Is(target error) bool { return target == supervisor.ErrStopped }
 
 // Reload replaces the configuration without losing a request or a connection. What means the same in both configurations
 // stays as it is, its processes included. It returns when the new configuration serves; what only the old one had is given
@@ -158,6 +167,9 @@ func (a *App) change(ctx context.Context, p *plan) error {
 		}
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
+		}
+		if a.ending.Err() != nil { // nobody needs them any more
+			return err
 		}
 		for _, moved := range slices.Backward(p.changed[:i]) {
 			if back := moved.move(a.ending, moved.from, moved.before); back != nil {

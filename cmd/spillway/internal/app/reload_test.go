@@ -421,3 +421,51 @@ func TestReload_LogsAndBudgetsChange(t *testing.T) {
 		t.Errorf("got the second error log %q", got)
 	}
 }
+
+// Who ends the server does not wait until processes that cannot start have gone back to what they were.
+func TestStop_EndsAReloadThatMovesProcesses(t *testing.T) {
+	addr, gates := address(t), t.TempDir()
+	config := func(version string) string {
+		return fmt.Sprintf("listen: [%q]\nupstreams: {a: %s}\naccess_log: off", addr, backend{
+			processes: 2, version: version, env: "AWAIT: " + quoted(filepath.Join(gates, "{process}")), keys: "ready: {timeout: 1h}",
+		})
+	}
+	open := func(gate string) {
+		if err := os.WriteFile(filepath.Join(gates, gate), nil, 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+	shut := func(gate string) {
+		if err := os.Remove(filepath.Join(gates, gate)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open("1")
+	open("2")
+	r := start(t, config("1"))
+	before := r.awaitReady(t, "a", 2)
+	shut("2")
+	next := parse(t, r.dir, config("2"))
+	reloaded, stopped := make(chan error, 1), make(chan error, 1)
+	go func() { reloaded <- r.Reload(t.Context(), next) }() // ends with the stop
+	eventually(t, "the first process has moved and the second tries to", func() bool {
+		pids := r.pids("a")
+		return len(pids) == 3 && !slices.Contains(pids, before[0]) && slices.Contains(pids, before[1])
+	})
+	shut("1")                           // nothing gets ready any more, the old version neither
+	go func() { stopped <- r.stop() }() // is waited for
+	select {
+	case err := <-stopped:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("the stop waits for the reload to be undone")
+		open("1")
+		open("2")
+		<-stopped
+	}
+	if err := <-reloaded; !errors.Is(err, app.ErrStopping) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v, want %v", err, app.ErrStopping)
+	}
+}
