@@ -57,7 +57,11 @@ func report(socket string, states <-chan state, ended <-chan struct{}) {
 		select {
 		case <-ended:
 			return
-		case now = <-states:
+		case next := <-states:
+			if now == stopping { // a reload that was given up: there is no way back
+				continue
+			}
+			now = next
 			send(socket, message(now))
 		case <-ticks.C:
 			if now == starting || now == stopping {

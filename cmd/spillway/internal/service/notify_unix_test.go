@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -79,4 +80,27 @@ func TestRun_ALateWordIsDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	late.Ready()
+}
+
+// A reload that the end overtakes tells that it is over: the manager must not believe that the program serves, and still has to
+// be asked for patience.
+func TestRun_ThereIsNoWayBackFromStopping(t *testing.T) {
+	next := manager(t)
+	socket := os.Getenv("NOTIFY_SOCKET")
+	err := Run("", func(_ context.Context, n *Notify) error {
+		n.Stopping()
+		n.Reloaded(errors.New("it is ending"))
+		n.Ready()
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if got := next(); !strings.HasPrefix(got, "STOPPING=1\n") {
+		t.Errorf("got %q", got)
+	}
+	send(socket, "nothing more")
+	if got := next(); got != "nothing more" {
+		t.Errorf("got %q after STOPPING", got)
+	}
 }
