@@ -154,3 +154,34 @@ func TestFind_AlsoAtTheDerivedPlace(t *testing.T) {
 	}
 	find(t, named)
 }
+
+// In /run/lock, as in /tmp, everybody can put things: a socket there that is somebody else's speaks for nobody, neither to root,
+// who gives a command, nor to a start that asks who runs.
+func TestFind_NobodySpeaksForAnother(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make files of others")
+	}
+	p := place(t)
+	shared := filepath.Join(short(t), "lock")
+	if err := errors.Join(os.Mkdir(shared, 0o700), os.Chmod(shared, 0o777|os.ModeSticky)); err != nil { //nolint:gosec // that is the point
+		t.Fatal(err)
+	}
+	_, s := serve(t, p)
+	name := filepath.Base(s.Address())
+	if err := s.Close(control.Ending{}); err != nil {
+		t.Fatal(err)
+	}
+	fake, err := net.Listen("unix", filepath.Join(shared, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fake.Close()
+	if err := os.Lchown(fake.Addr().String(), 4711, 4711); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("RUNTIME_DIRECTORY", shared)
+	conn, err := control.Dial(t.Context(), p)
+	if missing := (*control.NotRunningError)(nil); !errors.As(err, &missing) {
+		t.Errorf("got %v, %v, want that nobody runs", conn, err)
+	}
+}

@@ -117,7 +117,8 @@ func (p Place) trusted(address string) bool {
 	}
 	known := owner(folder) == os.Geteuid() || os.Geteuid() == 0 || owner(folder) == 0 ||
 		strings.HasPrefix(address, "/run/") // where root says whose a folder is
-	return folder.IsDir() && known && (owner(socket) == owner(folder) || owner(folder) == 0)
+	closed := owner(folder) == 0 && folder.Mode().Perm()&0o022 == 0 // what is in it, root has let in; not so in /run/lock
+	return folder.IsDir() && known && (owner(socket) == owner(folder) || closed)
 }
 
 // owner returns whose a file is.
