@@ -86,7 +86,7 @@ func (a *App) supervisorOptions(
 }
 
 // stateOf turns what happened to a process into the state of its peer: only one that is ready gets requests, and it is worth
-// waiting for one that is on its way, or that can be started when somebody waits.
+// waiting for one that is on its way, or that can be started when somebody waits. The caller holds the lock.
 func (b *backend) stateOf(e *supervisor.Event) upstream.State {
 	switch e.State {
 	case supervisor.Ready:
@@ -97,7 +97,7 @@ func (b *backend) stateOf(e *supervisor.Event) upstream.State {
 		}
 		return upstream.Coming
 	case supervisor.Idle:
-		if n := &b.config.Load().Processes; n.Min != n.Max {
+		if n := &b.config.Load().Processes; n.Min != n.Max && b.givenUp() < n.Max {
 			return upstream.Coming
 		}
 		return upstream.Away
@@ -108,16 +108,25 @@ func (b *backend) stateOf(e *supervisor.Event) upstream.State {
 	}
 }
 
-// apply gives the peers of a port their state. Events of a port come in order; the lock keeps a group that joins at the same
-// time from missing one.
+// givenUp counts the processes that nobody starts any more; the caller holds the lock.
+func (b *backend) givenUp() int {
+	n := 0
+	for port := range b.told {
+		if b.told[port].State == supervisor.Failed {
+			n++
+		}
+	}
+	return n
+}
+
+// apply gives the peers their states: of the port, and of idle ones, for which it may count. Events of a port come in order;
+// the lock keeps a group that joins at the same time from missing one.
 func (b *backend) apply(e *supervisor.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.told[e.Port] = *e
 	for _, g := range b.groups {
-		if p := g.peer(e.Port); p != nil {
-			p.SetState(b.stateOf(e))
-		}
+		b.refresh(g)
 	}
 }
 

@@ -222,6 +222,23 @@ func TestApp_ProcessesAreStartedOnDemand(t *testing.T) {
 	}
 }
 
+// When all processes that there may be were given up, a spare port is nothing to wait for.
+func TestApp_NobodyWaitsForProcessesThatWereGivenUp(t *testing.T) {
+	r, addr, _ := serve(t, backend{
+		number: "{min: 0, max: 1}", env: "REFUSE: there is no database", keys: "rapid_fail: 1 in 1m", upstream: "hold_timeout: 1h",
+	}, "")
+	if response, body := ask(t, "http://"+addr, nil); response.StatusCode != http.StatusBadGateway {
+		t.Errorf("got %d %q", response.StatusCode, body)
+	}
+	for _, u := range r.Status().Upstreams {
+		for _, p := range u.Peers {
+			if p.State != "away" {
+				t.Errorf("got state %s of %+v", p.State, p.Process)
+			}
+		}
+	}
+}
+
 func TestApp_StatusAndMetricsOfProcesses(t *testing.T) {
 	r, _, admin := serve(t, backend{processes: 2, version: "1"}, "")
 	spares := 0

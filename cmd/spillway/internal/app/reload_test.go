@@ -396,6 +396,8 @@ func TestReload_LogsAndBudgetsChange(t *testing.T) {
 		return string(text)
 	}
 	ask(t, "http://"+addr+"/first", nil)
+	// An exchange is noted where lines go when it ends, which may be after its client has the answer.
+	eventually(t, "the first request is logged", func() bool { return read("access.log") != "" })
 	r.reload(t, config("error_log: {path: logs/second.log, level: notice, format: json}\naccess_log: {path: logs/requests.log, format: '$uri'}\n"+
 		"memory_budget: 1m\ntemp_budget: 2m\ntemp_path: elsewhere\n"))
 	ask(t, "http://"+addr+"/second", nil)
