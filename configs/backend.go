@@ -40,6 +40,7 @@ type Ready struct {
 	Path    string   // answers 2xx or 3xx to GET; empty: the port accepts a connection
 	Timeout Duration // a process that is not ready then is started anew
 	Warmup  []string // paths that are asked once before a process gets requests, whatever they answer
+	Settle  Duration // how long one that takes another's place has to live after all that
 
 	Places Places
 }

@@ -3,6 +3,7 @@ package configs
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // preset is what is known of one kind of program: what it fills when a file does not say it, and what contradicts it. It
@@ -32,10 +33,11 @@ type preset struct {
 	files       []string
 	found       string
 
-	keepalive   int     // idle connections; 0 where one would hold a thread, or is closed by the peer sooner than by us
-	maxRequests int     // 0 is never
-	stopSignal  string  // empty is the usual one
-	env         []Field // variables that the processes need
+	keepalive   int      // idle connections; 0 where one would hold a thread, or is closed by the peer sooner than by us
+	maxRequests int      // 0 is never
+	stopSignal  string   // empty is the usual one
+	settle      Duration // a broken application ends the process within this after its port answered; 0 where it never listens
+	env         []Field  // variables that the processes need
 
 	unixOnly string // why it does not run on Windows and what does instead; empty where it runs
 }
@@ -50,6 +52,10 @@ func python() []Field {
 // idleConnections is the preset where an idle connection costs a socket and no thread: nginx's since 1.29.7, and enough for
 // eight processes with four requests each.
 const idleConnections = 32
+
+// loading is the preset for programs that open their port before they load the application, such as a restart would else
+// believe in: most applications are loaded, or have ended the process, in that time.
+const loading = Duration(5 * time.Second)
 
 // presets is the table of kinds.
 func presets() []preset {
@@ -83,13 +89,13 @@ func presets() []preset {
 		classes:  []string{"-k", "--worker-class"},
 		threaded: []string{"sync", "gthread"},
 		files:    []string{"-c", "--config", "GUNICORN_CMD_ARGS"}, found: "gunicorn.conf.py",
-		programs: []string{"gunicorn"}, env: python(),
+		programs: []string{"gunicorn"}, env: python(), settle: loading,
 		unixOnly: `gunicorn does not run on Windows (it needs fork); with waitress write kind: waitress and ` +
 			`command: [waitress-serve, "--listen=127.0.0.1:{port}", "MODULE:APPLICATION"]`,
 	}, {
 		// One process with one thread unless told otherwise; a connection holds it. Of the signals only int ends it in any
 		// case: with --master term reloads it, and --die-on-term swaps term and quit.
-		name: "uwsgi", protocols: []Protocol{FastCGI, HTTP}, concurrency: 1, stopSignal: "int",
+		name: "uwsgi", protocols: []Protocol{FastCGI, HTTP}, concurrency: 1, stopSignal: "int", settle: loading,
 		sockets: map[string]Protocol{
 			"--fastcgi-socket": FastCGI, "--http-socket": HTTP, "--http": HTTP,
 			"--socket": "uwsgi", "-s": "uwsgi", "--uwsgi-socket": "uwsgi",

@@ -45,6 +45,9 @@ func (b *Backend) applyPreset(p *preset) {
 	if !b.Places.Has("stop_signal") && p.stopSignal != "" {
 		b.StopSignal = p.stopSignal
 	}
+	if !b.Ready.Places.Has("settle") && b.Ready.Path == "" {
+		b.Ready.Settle = p.settle
+	}
 	for _, f := range p.env {
 		if _, written := b.variable(f.Name); !written {
 			b.Env = append(b.Env, f)

@@ -55,6 +55,7 @@ func readyFields() []field[Ready] {
 		value("path", (*reader).text, func(r *Ready) *string { return &r.Path }),
 		value("timeout", (*reader).timeout, func(r *Ready) *Duration { return &r.Timeout }),
 		value("warmup", (*reader).texts, func(r *Ready) *[]string { return &r.Warmup }),
+		value("settle", (*reader).duration, func(r *Ready) *Duration { return &r.Settle }),
 	}
 }
 

@@ -64,27 +64,42 @@ func New(opts Options) (*Backend, error) {
 	return b, nil
 }
 
-// WaitReady waits until at least n processes are ready at the same time and OnEvent has heard of it. It returns ErrStopped when the backend is
-// stopped, and says how many were ready when ctx ends.
-func (b *Backend) WaitReady(ctx context.Context, n int) error {
+// ErrNoneReady is returned by WaitFirst when each process has ended before it was ready.
+var ErrNoneReady = errors.New("every process has ended before it was ready")
+
+// WaitReady waits until at least n processes are ready at the same time and OnEvent has heard of it. It returns ErrStopped when
+// the backend is stopped, and says how many were ready when ctx ends.
+func (b *Backend) WaitReady(ctx context.Context, n int) error { return b.wait(ctx, n, false) }
+
+// WaitFirst waits until a process is ready, as WaitReady does, but no longer than there is hope: when each process has ended
+// once without one being ready it returns ErrNoneReady. They are started again all the same.
+func (b *Backend) WaitFirst(ctx context.Context) error { return b.wait(ctx, 1, true) }
+
+func (b *Backend) wait(ctx context.Context, n int, hoping bool) error {
 	for {
 		b.mu.Lock()
-		changed, ready, most := b.changed, 0, b.opts.Processes.Max
+		changed, ready, ended, opts := b.changed, 0, 0, b.opts
 		for _, pl := range b.places {
-			if pl.told == Ready {
+			switch {
+			case pl.told == Ready:
 				ready++
+			case pl.state.Exits > 0:
+				ended++
 			}
 		}
 		b.mu.Unlock()
-		if ready >= n {
+		switch {
+		case ready >= n:
 			return nil
+		case hoping && ready == 0 && ended >= max(1, opts.Processes.Min):
+			return fmt.Errorf("backend %s: %w", b.name, ErrNoneReady)
 		}
 		select {
 		case <-changed:
 		case <-b.stop.Done():
 			return ErrStopped
 		case <-ctx.Done():
-			return fmt.Errorf("backend %s: %d of %d processes ready: %w", b.name, ready, most, ctx.Err())
+			return fmt.Errorf("backend %s: %d of %d processes ready: %w", b.name, ready, opts.Processes.Max, ctx.Err())
 		}
 	}
 }

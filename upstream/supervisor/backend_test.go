@@ -243,3 +243,21 @@ func TestBackend_WaitsForAPortTakenMeanwhile(t *testing.T) {
 	thief.Close()
 	h.awaitReady(t, 1)
 }
+
+func TestBackend_WaitFirstKnowsWhenThereIsNoHope(t *testing.T) {
+	h := newHarness(t, "exit", 2, func(o *supervisor.Options) {
+		o.OnEvent = nil // nobody reads what it would tell
+	})
+	h.start(t)
+	if err := h.WaitFirst(bounded(t)); !errors.Is(err, supervisor.ErrNoneReady) {
+		t.Errorf("got %v, want ErrNoneReady", err)
+	}
+}
+
+func TestBackend_WaitFirstIsContentWithOne(t *testing.T) {
+	h := newHarness(t, "serve-first", 2, func(o *supervisor.Options) { o.OnEvent = nil })
+	h.start(t)
+	if err := h.WaitFirst(bounded(t)); err != nil {
+		t.Errorf("got %v, want the one that serves", err)
+	}
+}

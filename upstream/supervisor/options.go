@@ -83,6 +83,9 @@ type Readiness struct {
 	// Warmup are paths that are asked for once each, in this order, before the process gets requests. An answer with a status 5xx, or
 	// none, means that the process is not ready; any other status is fine.
 	Warmup []string
+	// Settle is how long a process that takes the place of another one has to live after all that before it counts as ready: some
+	// programs open their port before they load the application, and end when that is broken. 0 is no wait.
+	Settle time.Duration
 }
 
 // RapidFail says when a process is given up: when it has ended by itself, has not got ready or could not be started that often
@@ -148,7 +151,7 @@ func (o *Options) check() error {
 			return fmt.Errorf("ready path %q does not begin with a slash", path)
 		}
 	}
-	if o.Ready.Timeout < 0 || o.DrainTimeout < 0 || o.StopTimeout < 0 || o.BackoffMin < 0 || o.BackoffMax < o.BackoffMin {
+	if o.Ready.Timeout < 0 || o.Ready.Settle < 0 || o.DrainTimeout < 0 || o.StopTimeout < 0 || o.BackoffMin < 0 || o.BackoffMax < o.BackoffMin {
 		return errors.New("a timeout is negative, or backoff max is below backoff min")
 	}
 	if o.MaxAge < 0 || o.MaxMemory < 0 || o.RapidFail.Times < 0 || o.RapidFail.Times > 0 && o.RapidFail.Within <= 0 {

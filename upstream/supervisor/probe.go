@@ -48,6 +48,19 @@ func awaitReady(ctx context.Context, r *run, how Readiness) error {
 	return nil
 }
 
+// awaitSettled returns when the time is over, or with an error when ctx ends before.
+func awaitSettled(ctx context.Context, settle time.Duration) error {
+	if settle == 0 {
+		return nil
+	}
+	select {
+	case <-time.After(settle):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // awaitAccept tries to connect until it works.
 func awaitAccept(ctx context.Context, port int) error {
 	dialer := &net.Dialer{Timeout: dialTimeout}

@@ -85,11 +85,19 @@ func (b *Backend) begin(r *run) {
 	r.process.starts++
 	notice(r.log, "process started")
 	b.become(r.place, Event{State: Starting, PID: r.pid()})
-	ctx, cancel := context.WithTimeout(b.stop, r.opts.Ready.Timeout)
+	ctx, cancel := context.WithCancel(b.stop)
 	r.stopProbe = cancel
-	readiness := r.opts.Ready
-	b.helpers.Go(func() { // ends with ctx at the latest, which ends with the run
-		err := awaitReady(ctx, r, readiness)
+	readiness, settle := r.opts.Ready, time.Duration(0)
+	if b.replacementOf(r.process) != nil {
+		settle = readiness.Settle
+	}
+	b.helpers.Go(func() { // ends with ctx, which ends with the run, or when both times are over
+		timed, stop := context.WithTimeout(ctx, readiness.Timeout)
+		defer stop()
+		err := awaitReady(timed, r, readiness)
+		if err == nil {
+			err = awaitSettled(ctx, settle)
+		}
 		b.do(func() { b.probed(r, err) })
 	})
 	b.helpers.Go(func() { // ends with the program, or when it was given up

@@ -91,6 +91,47 @@ func TestRestart_StopsAtTheFirstThatIsNoGood(t *testing.T) {
 	}
 }
 
+func TestRestart_OneThatListensBeforeItLoadsHasToSettle(t *testing.T) {
+	f := func(t *testing.T, change func(*supervisor.Options)) {
+		t.Helper()
+		h := newHarness(t, "serve", 2, func(o *supervisor.Options) {
+			if change != nil {
+				change(o)
+			}
+			o.Ready.Settle = patience // the test ends long before: a process that ends does not have to be waited for
+		})
+		h.start(t)
+		h.awaitReady(t, 2) // the first ones take nobody's place
+		before := h.byNumber()
+		h.become(t, "hasty")
+		err := h.Restart(bounded(t))
+		if err == nil || !strings.Contains(err.Error(), "exit code 22") || !strings.Contains(err.Error(), "0 of 2") {
+			t.Errorf("got %v, want an error with the exit code and the count", err)
+		}
+		if after := h.byNumber(); after[2] != before[2] || change != nil && after[1] != before[1] {
+			t.Errorf("got processes %v, want those of %v", after, before)
+		}
+	}
+	t.Run("with a spare", func(t *testing.T) { f(t, spares(t, 1)) })
+	t.Run("without", func(t *testing.T) { f(t, nil) })
+}
+
+func TestRestart_ThatSettlesReplacesAll(t *testing.T) {
+	h := newHarness(t, "serve", 2, func(o *supervisor.Options) {
+		spares(t, 1)(o)
+		o.Ready.Settle = time.Millisecond
+	})
+	h.start(t)
+	h.awaitReady(t, 2)
+	before := h.byNumber()
+	if err := h.Restart(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	if after := h.byNumber(); after[1] == before[1] || after[2] == before[2] {
+		t.Errorf("got processes %v after %v, want two others", after, before)
+	}
+}
+
 func TestRestart_WithoutASpareTriesOn(t *testing.T) {
 	h := newHarness(t, "serve", 2, nil)
 	h.start(t)

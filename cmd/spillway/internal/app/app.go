@@ -111,11 +111,11 @@ func (a *App) start(ctx context.Context, p *plan) error {
 		return err
 	}
 	// No client finds nobody to serve it; until then clients wait to be accepted. A backend that does not get ready is no
-	// error: its supervisor goes on trying, and the others serve.
+	// error, and is not waited for once all its processes have ended: its supervisor goes on trying, and the others serve.
 	for i, err := range a.awaitReady(ctx, p) {
 		if err != nil && ctx.Err() == nil {
 			b := p.born[i]
-			a.log.Error("no process ready, serving all the same", "backend", b.name, "took", p.patience(b))
+			a.log.Error("no process ready, serving all the same", "backend", b.name, "err", p.unready(b, err))
 		}
 	}
 	if err := ctx.Err(); err != nil {

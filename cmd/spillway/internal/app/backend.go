@@ -67,6 +67,7 @@ func (a *App) supervisorOptions(
 		},
 		Ready: supervisor.Readiness{
 			Path: config.Ready.Path, Timeout: time.Duration(config.Ready.Timeout), Warmup: config.Ready.Warmup,
+			Settle: time.Duration(config.Ready.Settle),
 		},
 		DrainTimeout: time.Duration(whole.ShutdownTimeout), // the same question: how long may a request still take
 		StopSignal:   config.StopSignal, StopTimeout: time.Duration(config.StopTimeout),

@@ -103,8 +103,10 @@ func (g *group) peerAt(address string) *upstream.Peer {
 	return nil
 }
 
-// onStuck is for an attempt at p that took longer than busy_timeout.
+// onStuck is for an attempt at p that took longer than busy_timeout. From here on nobody else meets the process; what becomes of
+// the peer then, the supervisor's events say.
 func (g *group) onStuck(p *upstream.Peer, _ time.Duration) {
+	p.SetState(upstream.Coming)
 	g.backend.supervised.Kill(g.ports[p.Index()], supervisor.ReasonBusyTimeout)
 }
 

@@ -118,7 +118,7 @@ func (a *App) launch(ctx context.Context, p *plan) error {
 		}
 		b := p.born[i]
 		_ = b.supervised.Stop(context.Background()) // its last words come with its end
-		return fmt.Errorf("upstream %s: no process got ready within %v%s", b.name, p.patience(b), b.lastWords())
+		return fmt.Errorf("upstream %s: %s%s", b.name, p.unready(b, err), b.lastWords())
 	}
 	return nil
 }
@@ -143,7 +143,9 @@ func (a *App) awaitReady(ctx context.Context, p *plan) []error {
 		waiting.Go(func() { // ends with ready.timeout, or with ctx
 			ready, cancel := context.WithTimeout(ctx, p.patience(b))
 			defer cancel()
-			ended[i] = b.supervised.WaitReady(ready, min(1, b.config.Load().Processes.Min))
+			if b.config.Load().Processes.Min > 0 {
+				ended[i] = b.supervised.WaitFirst(ready)
+			}
 		})
 	}
 	waiting.Wait()
@@ -153,6 +155,14 @@ func (a *App) awaitReady(ctx context.Context, p *plan) []error {
 // patience is how long a new backend has to get its first process ready.
 func (p *plan) patience(b *backend) time.Duration {
 	return time.Duration(p.next.upstream(b.name).Backend.Ready.Timeout)
+}
+
+// unready says in words why a new backend has no process that is ready; err is what awaitReady returned.
+func (p *plan) unready(b *backend, err error) string {
+	if errors.Is(err, supervisor.ErrNoneReady) {
+		return "every process has ended before it was ready"
+	}
+	return fmt.Sprintf("no process got ready within %v", p.patience(b))
 }
 
 // change moves the processes of changed backends to their new options. After an error those that have moved move back.

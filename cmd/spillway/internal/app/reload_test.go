@@ -226,7 +226,7 @@ func TestReload_NewBackendThatIsNeverReadyIsRefused(t *testing.T) {
 	f := func(b backend, want string) {
 		t.Helper()
 		err := r.Reload(t.Context(), parse(t, r.dir, config(b)))
-		if err == nil || !strings.Contains(err.Error(), "upstream b: no process got ready") || !strings.Contains(err.Error(), want) {
+		if err == nil || !strings.Contains(err.Error(), "upstream b: ") || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want an error with %q", err, want)
 		}
 		if !refuses(other) || !refuses(fmt.Sprintf("127.0.0.1:%d", port[0])) {
@@ -236,8 +236,8 @@ func TestReload_NewBackendThatIsNeverReadyIsRefused(t *testing.T) {
 			t.Errorf("got %+v", got)
 		}
 	}
-	f(backend{processes: 1, keys: keys("3s"), env: "REFUSE: there is no database"}, "exit code 7; its last output: \"there is no database\"")
-	f(backend{processes: 1, keys: keys("300ms"), env: "AWAIT: " + quoted(filepath.Join(r.dir, "never"))}, "")
+	f(backend{processes: 1, keys: keys("3s"), env: "REFUSE: there is no database"}, "every process has ended before it was ready; the last one to end: exit code 7; its last output: \"there is no database\"")
+	f(backend{processes: 1, keys: keys("300ms"), env: "AWAIT: " + quoted(filepath.Join(r.dir, "never"))}, "no process got ready within 300ms")
 	// The ports are free again.
 	r.reload(t, config(backend{processes: 1, version: "2", keys: keys("60s")}))
 	if response, _ := ask(t, "http://"+other, nil); response.Header.Get("X-Version") != "2" {
