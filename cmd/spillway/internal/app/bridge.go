@@ -1,8 +1,12 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"time"
+
+	"spillway/upstream"
 )
 
 // A backend that changes its ports moves process by process. Before the swap clients are served by the generation before,
@@ -45,6 +49,32 @@ func (a *App) buildBridge(p *plan) error {
 		bridge.groups = append(bridge.groups, wide)
 	}
 	return a.buildFronts(bridge)
+}
+
+// awaitServed waits until no request waits in a group whose processes are about to move: it would wait for ports to which nobody
+// comes back, while those that come now wait in the bridge's groups. That takes no longer than the move itself may take for the
+// requests that run.
+func (p *plan) awaitServed(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(p.prev.config.ShutdownTimeout))
+	defer cancel()
+	for p.someWait() {
+		select {
+		case <-time.After(queueStep):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// queueStep is how often awaitServed looks: a queue that is served becomes empty within tenths of a second.
+const queueStep = 10 * time.Millisecond
+
+// someWait says whether requests of the generation before wait for processes that move, and will be served where they are.
+func (p *plan) someWait() bool {
+	serves := func(peer *upstream.Peer) bool { return peer.State() == upstream.Serving }
+	return slices.ContainsFunc(p.prev.groups, func(g *group) bool {
+		return !slices.Contains(p.bridge.groups, g) && g.peers.Queue().Waiting > 0 && slices.ContainsFunc(g.peers.Peers(), serves)
+	})
 }
 
 // missingIn returns the ports of more that are not among ports.

@@ -169,6 +169,7 @@ func (p *plan) unready(b *backend, err error) string {
 func (a *App) change(ctx context.Context, p *plan) error {
 	if p.bridge != nil {
 		p.bridge.serve(p.prev)
+		p.awaitServed(ctx)
 	}
 	for i, c := range p.changed {
 		err := c.move(ctx, c.to, c.after)
