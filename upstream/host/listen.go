@@ -13,7 +13,7 @@ var ErrFree = errors.New("nobody listens")
 // Socket is one TCP socket that listens.
 type Socket struct {
 	Address netip.AddrPort // the address may be unspecified: all interfaces
-	PID     int            // 0 when it is not known: the socket is another user's
+	PID     int            // 0 when it is not known: the socket is another user's, or the system is Wine
 }
 
 // Sockets returns all TCP sockets of the machine that listen, in the order of their ports.
@@ -73,11 +73,17 @@ func process(pid int) Process {
 	return Process{PID: pid}
 }
 
+// ErrOwnersUnknown says that the system does not tell of any socket whose it is: Wine.
+var ErrOwnersUnknown = errors.New("the system does not tell who listens")
+
 // Listeners returns the ports on which these processes listen, on whatever address: ascending, each once.
 func Listeners(pids ...int) ([]int, error) {
 	sockets, err := Sockets()
 	if err != nil {
 		return nil, err
+	}
+	if len(sockets) > 0 && !slices.ContainsFunc(sockets, func(s Socket) bool { return s.PID != 0 }) {
+		return nil, ErrOwnersUnknown
 	}
 	var ports []int
 	for _, s := range sockets {

@@ -19,7 +19,7 @@ type Process struct {
 func (p Process) String() string {
 	switch {
 	case p.PID == 0:
-		return "a process of another user"
+		return "a process that this account may not see"
 	case p.Name == "":
 		return fmt.Sprintf("pid %d", p.PID)
 	}

@@ -46,7 +46,7 @@ func (r *run) has(process host.Process) bool {
 func (r *run) listensOn() string {
 	ports, err := host.Listeners(r.pids()...)
 	if err != nil {
-		return fmt.Sprintf("pid %d does not listen there", r.pid())
+		return fmt.Sprintf("pid %d does not listen there; does its command line name {port}?", r.pid())
 	}
 	if len(ports) == 0 {
 		return fmt.Sprintf("pid %d listens on no port; does its command line name {port}?", r.pid())

@@ -90,7 +90,7 @@ func TestCheckListen(t *testing.T) {
 	expect(t, checkListen(f), "ok port 8080: listen 0.0.0.0:8080 belongs to the spillway that is running: spillway (pid 20)")
 
 	f.sockets = []host.Socket{socket("0.0.0.0:8080", 0)}
-	expect(t, checkListen(f), "error port 8080: listen 0.0.0.0:8080 is taken by a process of another user")
+	expect(t, checkListen(f), "error port 8080: listen 0.0.0.0:8080 is taken by a process that this account may not see")
 }
 
 func TestCheckWeb(t *testing.T) {
