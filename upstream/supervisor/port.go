@@ -51,8 +51,11 @@ func checkPort(port int) error {
 }
 
 // The band of FreePorts begins here, above the ports of well-known programs, and ends where those of outgoing connections
-// begin: 32768 on Linux, 49152 on Windows.
-const firstFree = 20000
+// begin: 32768 on Linux, 49152 on Windows; where that is not known, the smaller one.
+const (
+	firstFree     = 20000
+	firstOutgoing = 32768
+)
 
 // FreePorts returns n different ports on 127.0.0.1 that nobody listens on: neighbours, where that is possible, and none of
 // those that the system gives to outgoing connections, of which a busy server has so many that a port which is free now is
@@ -85,8 +88,12 @@ func FreePorts(n int) ([]int, error) {
 // each other's way; then n times 0, with which the system chooses.
 func candidates(n int) iter.Seq[int] {
 	return func(yield func(int) bool) {
-		if outgoing, err := host.Ephemeral(); err == nil && outgoing.First > firstFree+n {
-			size := outgoing.First - firstFree
+		end := firstOutgoing
+		if outgoing, err := host.Ephemeral(); err == nil {
+			end = outgoing.First
+		}
+		if end > firstFree+n {
+			size := end - firstFree
 			start := rand.IntN(size)
 			for i := range size {
 				if !yield(firstFree + (start+i)%size) {
