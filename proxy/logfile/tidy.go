@@ -157,7 +157,7 @@ func (f *aside) remove() error {
 
 // compress replaces a file by its compressed form.
 func (w *Writer) compress(path string) error {
-	in, err := os.Open(path)
+	in, err := openRead(path)
 	if err != nil {
 		return err
 	}
