@@ -2,17 +2,17 @@ package buffering
 
 import (
 	"os"
-	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/windows"
+
+	"spillway/buffering/winpath"
 )
 
 // createSpill creates a file for reading and writing that Windows deletes when its handle is closed, also when the
 // process is killed. The temporary attribute keeps its bytes in the cache as long as there is memory; sharing is
 // nginx's, so that nothing that looks at the folder gets in the way. os.OpenFile can say neither.
 func createSpill(path string) (*os.File, error) {
-	name, err := windows.UTF16PtrFromString(extended(path))
+	name, err := windows.UTF16PtrFromString(winpath.Extended(path))
 	if err != nil {
 		return nil, &os.PathError{Op: "CreateFile", Path: path, Err: err}
 	}
@@ -27,21 +27,4 @@ func createSpill(path string) (*os.File, error) {
 		return nil, &os.PathError{Op: "CreateFile", Path: path, Err: err}
 	}
 	return os.NewFile(uintptr(handle), path), nil
-}
-
-// extended returns a path that is too long for some versions of Windows in the form that all of them take, as package os does
-// on its own.
-func extended(path string) string {
-	const maxPath = 248 // of a folder; that of a file is a little larger
-	if len(path) < maxPath {
-		return path
-	}
-	absolute, err := filepath.Abs(path)
-	if err != nil || strings.HasPrefix(absolute, `\\?\`) || strings.HasPrefix(absolute, `\\.\`) {
-		return path
-	}
-	if share, ok := strings.CutPrefix(absolute, `\\`); ok {
-		return `\\?\UNC\` + share
-	}
-	return `\\?\` + absolute
 }

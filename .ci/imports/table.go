@@ -13,10 +13,12 @@ var ours = []struct {
 	pkg  string
 	uses []string
 }{
-	{"buffering", nil},
+	// The one thing that those who open files by Windows' system call have in common.
+	{"buffering/winpath", nil},
+	{"buffering", []string{"buffering/winpath"}},
 	{"proxy/routing", nil},
 	{"proxy/httpfield", nil},
-	{"proxy/logfile", nil},
+	{"proxy/logfile", []string{"buffering/winpath"}},
 	{"upstream/socket", nil},
 	{"upstream/host", nil},
 	{"upstream/supervisor", []string{"upstream/host"}},

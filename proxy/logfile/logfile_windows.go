@@ -2,10 +2,10 @@ package logfile
 
 import (
 	"os"
-	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/windows"
+
+	"spillway/buffering/winpath"
 )
 
 // openAppend opens or creates a file to append to. os.OpenFile leaves out FILE_SHARE_DELETE, without which nobody can
@@ -21,7 +21,7 @@ func openRead(path string) (*os.File, error) {
 
 // openShared opens a file that others may read, write, rename and delete meanwhile.
 func openShared(path string, access, create uint32) (*os.File, error) {
-	name, err := windows.UTF16PtrFromString(extended(path))
+	name, err := windows.UTF16PtrFromString(winpath.Extended(path))
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
@@ -32,21 +32,4 @@ func openShared(path string, access, create uint32) (*os.File, error) {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	return os.NewFile(uintptr(handle), path), nil
-}
-
-// extended returns a path that is too long for some versions of Windows in the form that all of them take, as package os does
-// on its own.
-func extended(path string) string {
-	const maxPath = 248 // of a folder; that of a file is a little larger
-	if len(path) < maxPath {
-		return path
-	}
-	absolute, err := filepath.Abs(path)
-	if err != nil || strings.HasPrefix(absolute, `\\?\`) || strings.HasPrefix(absolute, `\\.\`) {
-		return path
-	}
-	if share, ok := strings.CutPrefix(absolute, `\\`); ok {
-		return `\\?\UNC\` + share
-	}
-	return `\\?\` + absolute
 }
