@@ -106,8 +106,9 @@ func (g *group) peerAt(address string) *upstream.Peer {
 // onStuck is for an attempt at p that took longer than busy_timeout. From here on nobody else meets the process; what becomes of
 // the peer then, the supervisor's events say.
 func (g *group) onStuck(p *upstream.Peer, _ time.Duration) {
-	p.SetState(upstream.Coming)
-	g.backend.supervised.Kill(g.ports[p.Index()], supervisor.ReasonBusyTimeout)
+	port := g.ports[p.Index()]
+	g.backend.apply(&supervisor.Event{State: supervisor.Stopping, Port: port, Reason: supervisor.ReasonBusyTimeout})
+	g.backend.supervised.Kill(port, supervisor.ReasonBusyTimeout)
 }
 
 // sameGroup says whether the group of one upstream can be that of another: everything that a group is made of is the same.
