@@ -11,6 +11,9 @@
 // Protocol.Receive, reads of Response.Body until io.EOF, Conn.Release with Reusable or Spent, Peer.Report with the Outcome,
 // Peer.Free. Conn.Cancel may be called by another goroutine at any time between Lease and Release.
 //
+// What speaks against a peer that serves is in Peer.PassedOver: failures, and the verdict of probes (SetHealth), which a
+// package of its own sends (upstream/health).
+//
 // A peer has a State: only one that is Serving gives away slots. Who wants to stop a process calls Peer.SetState with Coming
 // or Away and then Peer.Drained; after that nobody uses the peer until it is Serving again. A request that finds no slot
 // waits in the group's queue (queue.go has the flow), if the group has one: queued for a slot, or held for a process that

@@ -26,8 +26,8 @@ func (p *Peer) takeIdle() *Conn {
 	}
 }
 
-// putIdle keeps c for the next request, unless there are enough idle connections, the peer's process has gone, or the group
-// was closed.
+// putIdle keeps c for the next request, unless there are enough idle connections, the peer's process has gone or is unhealthy,
+// or the group was closed.
 func (p *Peer) putIdle(c *Conn) bool {
 	g := p.group
 	if g.idle.Add(1) > int64(g.keepalive) {
@@ -37,7 +37,7 @@ func (p *Peer) putIdle(c *Conn) bool {
 	c.idleSince = time.Now()
 	p.mu.Lock()
 	// Asked under the lock: whoever sets these calls CloseIdle afterwards.
-	kept := p.State() == Serving && !g.closed.Load()
+	kept := p.State() == Serving && p.Health() == Healthy && !g.closed.Load()
 	if kept {
 		p.idle = append(p.idle, c)
 	}

@@ -42,6 +42,7 @@ type Peer struct {
 	requests  atomic.Uint64 // slots taken since the start
 	spentAt   atomic.Uint64 // the number of requests with which the present process has had its max_requests; 0: none
 	failures  atomic.Uint64 // failed attempts since the start, for the status page
+	health    atomic.Uint32 // a Health; changed under mu
 
 	diedAt   atomic.Int64  // Unix time in ns since when the present process is suspected, see died; 0: it is not
 	fails    atomic.Int64  // since the last success after a check; changed under mu, read without it where 0 is enough
@@ -94,13 +95,14 @@ func (p *Peer) Weight() int { return p.weight }
 // Backup says that the peer is used only when no other is usable.
 func (p *Peer) Backup() bool { return p.backup }
 
-// Usable says whether nginx would consider the peer for an attempt: not down, serving, with a free slot and not disabled by
-// failures. In a group of one peer failures disable nothing.
+// Usable says whether the peer may be chosen for an attempt, by nginx's rules and the verdict of probes: not down, serving,
+// with a free slot and not passed over.
 func (p *Peer) Usable(now time.Time) bool {
-	return !p.down && p.slots.Load() < p.limit && !p.Disabled(now)
+	return !p.down && p.slots.Load() < p.limit && !p.PassedOver(now)
 }
 
-// Disabled says whether failures keep the peer out of the choice: max_fails were reached and fail_timeout is not over.
+// Disabled says whether failures keep the peer out of the choice: max_fails were reached and fail_timeout is not over. In a
+// group of one peer failures disable nothing.
 func (p *Peer) Disabled(now time.Time) bool {
 	if p.maxFails == 0 || p.group.single || p.fails.Load() < int64(p.maxFails) {
 		return false

@@ -377,7 +377,7 @@ func (q *queue) reasonOf(w *Waiter, now time.Time) reason {
 	for _, p := range q.group.peers {
 		switch state := p.State(); {
 		case p.down || state == Away:
-		case state == Serving && !p.Disabled(now) && !w.Tried(p):
+		case state == Serving && !p.PassedOver(now) && !w.Tried(p):
 			if q.timeout[forSlot] > 0 {
 				return forSlot
 			}

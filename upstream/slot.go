@@ -55,13 +55,21 @@ func limitOf(maxConns, concurrency int) uint64 {
 // Take takes one of the peer's slots, unless the peer does not serve or all are in use; it is the last step of choosing
 // the peer. The holder gives it back with Free, and leases connections to the peer only in between.
 func (p *Peer) Take(now time.Time) bool {
+	if !p.occupy() {
+		return false
+	}
+	p.taken(now)
+	return true
+}
+
+// occupy takes a slot without a word to anybody.
+func (p *Peer) occupy() bool {
 	for {
 		word := p.slots.Load()
 		if word >= p.limit {
 			return false
 		}
 		if p.slots.CompareAndSwap(word, word+1) {
-			p.taken(now)
 			return true
 		}
 	}
@@ -145,10 +153,11 @@ func (p *Peer) renew() {
 	}
 }
 
-// forget drops what was known of the failures of a process.
+// forget drops what was known of the failures and the health of a process.
 func (p *Peer) forget() {
 	p.fails.Store(0)
 	p.diedAt.Store(0)
+	p.health.Store(uint32(Healthy))
 	p.effective.Store(int64(p.weight))
 }
 

@@ -1,0 +1,61 @@
+package upstream
+
+import "time"
+
+// Health is what probes say of a peer. The verdict is soft: it keeps a peer out of the choice only as long as another one is
+// left, see PassedOver. A process that takes the place of another one begins as Healthy.
+type Health uint8
+
+// The verdicts.
+const (
+	Healthy   Health = iota // or not probed
+	Unhealthy               // too many probes have failed in a row
+)
+
+// Health returns the verdict of the probes.
+func (p *Peer) Health() Health { return Health(p.health.Load()) }
+
+// SetHealth sets the verdict on the peer's run-th process (Runs, asked before the probe); of one that was replaced meanwhile it
+// says nothing. It returns whether the verdict is another one than before. An Unhealthy peer has no idle connections.
+func (p *Peer) SetHealth(run uint64, health Health) (changed bool) {
+	p.mu.Lock()
+	changed = p.runs.Load() == run && p.Health() != health
+	if changed {
+		p.health.Store(uint32(health))
+	}
+	p.mu.Unlock()
+	if changed && health == Unhealthy {
+		p.CloseIdle()
+	}
+	return changed
+}
+
+// PassedOver says whether what was seen of the peer keeps it out of the choice: failures of requests (Disabled), or of probes.
+// When no peer is left that both speak for, the probes are not heeded: a page of health that fails everywhere says more about
+// the page, or a database behind it, than about the peers.
+func (p *Peer) PassedOver(now time.Time) bool {
+	return p.Disabled(now) || p.Health() == Unhealthy && p.group.HasSound(now)
+}
+
+// HasSound says whether a peer of the group serves that neither failures nor probes speak against.
+func (g *Group) HasSound(now time.Time) bool {
+	for _, p := range g.peers {
+		if !p.down && p.State() == Serving && p.Health() == Healthy && !p.Disabled(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// BeginProbe makes room for a probe, which is no request and is not counted as one; end must follow when ok. It is not when the
+// peer does not serve or has no free slot: a process that is busy would let the probe wait, which says nothing about its health.
+// The probe holds a slot, so that no request is sent to wait behind it, unless there is no queue for those that find none free.
+func (p *Peer) BeginProbe() (end func(), ok bool) {
+	if p.limit != noLimit && p.group.queue.length == 0 {
+		return func() {}, !p.Full()
+	}
+	return p.Free, p.occupy()
+}
+
+// Full says whether all slots of the peer are in use, or it does not serve.
+func (p *Peer) Full() bool { return p.slots.Load() >= p.limit }
