@@ -1,6 +1,7 @@
 package balancer_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -62,6 +63,39 @@ func TestPicker_NeverPicksAnUnusablePeer(t *testing.T) {
 			hint.Tried.Add(5)
 			if got := p.Pick(g.Peers(), &hint); got != nil {
 				t.Fatalf("got %v, want nobody", got.Address())
+			}
+		})
+	}
+}
+
+// TestPicker_FollowsTheGroup: peers come, leave, and come with the index of one that left.
+func TestPicker_FollowsTheGroup(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	for name, newPicker := range pickers() {
+		t.Run(name, func(t *testing.T) {
+			g := group(t, upstream.PeerOptions{}, upstream.PeerOptions{})
+			p := newPicker()
+			for i := range 200 {
+				leaves := g.Peers()[i%2]
+				for range i % 5 {
+					if got := p.Pick(g.Peers(), &balancer.Hint{Now: now}); got != nil {
+						got.Free()
+					}
+				}
+				stale := g.Peers()
+				if _, err := g.Add(upstream.PeerOptions{Address: "127.0.0.1:9"}); err != nil {
+					t.Fatal(err)
+				}
+				g.Remove(leaves)
+				for range 10 {
+					hint := balancer.Hint{Now: now}
+					got, old := p.Pick(g.Peers(), &hint), p.Pick(stale, &hint)
+					if got == nil || !slices.Contains(g.Peers(), got) || old == nil || !slices.Contains(g.Peers(), old) {
+						t.Fatalf("change %d: got %v and, of the peers before, %v; want some that are in the group", i, got, old)
+					}
+					got.Free()
+					old.Free()
+				}
 			}
 		})
 	}

@@ -86,6 +86,30 @@ func TestRoundRobin_FailedPeerComesBackAfterFailTimeout(t *testing.T) {
 	}
 }
 
+// TestRoundRobin_TurnsOfThoseWhoStay: a change of the group does not begin the sequence anew, and who comes with the index of
+// one that left does not take over its turns.
+func TestRoundRobin_TurnsOfThoseWhoStay(t *testing.T) {
+	now := time.Now()
+	g, p := group(t, make([]upstream.PeerOptions, 3)...), balancer.NewRoundRobin()
+	f := func(want string) {
+		t.Helper()
+		if got := sequence(g, p, len(want), now); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	f("abca")
+	b := g.Peers()[1]
+	for b.Inflight() > 0 {
+		b.Free()
+	}
+	g.Remove(b)
+	f("ccacac") // a had its turn last
+	if _, err := g.Add(upstream.PeerOptions{Address: "127.0.0.1:9", Weight: 2}); err != nil {
+		t.Fatal(err)
+	}
+	f("bacb" + "bacb" + "bacb")
+}
+
 func TestRoundRobin_ManyGoroutines(t *testing.T) {
 	g, p := group(t, make([]upstream.PeerOptions, 8)...), balancer.NewRoundRobin()
 	var wg sync.WaitGroup

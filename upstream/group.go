@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -11,7 +12,7 @@ type GroupOptions struct {
 	Name     string        // nginx's upstream name; shown where no peer was chosen
 	Scheme   string        // http or fastcgi: how peers are shown in the error log
 	Protocol Protocol      // the wire language of all peers
-	Peers    []PeerOptions // at least one
+	Peers    []PeerOptions // those that it has at first; none: Add brings them
 
 	Keepalive         int           // idle connections kept at most, nginx's keepalive; 0 keeps none
 	KeepaliveTimeout  time.Duration // how long one stays idle at most; 0 is a minute
@@ -19,7 +20,7 @@ type GroupOptions struct {
 
 	Concurrency int           // requests in flight at one peer at most, together with its MaxConns; 0 is no limit
 	Queue       Queue         // waiting for a slot when all are in use; zero: nobody waits, as in nginx
-	HoldTimeout time.Duration // how long a request waits for a process that is Coming; 0: not at all
+	HoldTimeout time.Duration // how long a request waits for a process that is Coming, or for the first peer; 0: not at all
 
 	MaxRequests       int         // requests of one process, from SetState(Serving) on, until OnSpent is called; 0: never
 	MaxRequestsJitter int         // up to as many more, at random, so that not all processes are spent at once
@@ -38,8 +39,10 @@ type Group struct {
 	name     string
 	scheme   string
 	protocol Protocol
-	peers    []*Peer
-	single   bool // one peer only: failures disable nothing
+
+	peers      atomic.Pointer[[]*Peer] // immutable; replaced under membership
+	membership sync.Mutex              // guards all of the next line
+	leaving    []*Peer                 // removed; some of them still have slots in use
 
 	concurrency       int
 	maxRequests       int
@@ -59,11 +62,11 @@ type Group struct {
 
 // NewGroup returns a group with its peers.
 func NewGroup(opts GroupOptions) (*Group, error) {
-	if opts.Protocol == nil || len(opts.Peers) == 0 {
-		return nil, errors.New("upstream " + opts.Name + ": wants a protocol and at least one peer")
+	if opts.Protocol == nil {
+		return nil, errors.New("upstream " + opts.Name + ": wants a protocol")
 	}
 	g := &Group{
-		name: opts.Name, scheme: opts.Scheme, protocol: opts.Protocol, single: len(opts.Peers) == 1,
+		name: opts.Name, scheme: opts.Scheme, protocol: opts.Protocol,
 		concurrency: opts.Concurrency, maxRequestsJitter: max(opts.MaxRequestsJitter, 0), onSpent: opts.OnSpent, onWait: opts.OnWait,
 		keepalive: opts.Keepalive, keepaliveTimeout: opts.KeepaliveTimeout, keepaliveRequests: opts.KeepaliveRequests,
 	}
@@ -77,13 +80,15 @@ func NewGroup(opts GroupOptions) (*Group, error) {
 	if opts.OnSpent != nil {
 		g.maxRequests = max(opts.MaxRequests, 0)
 	}
+	peers := make([]*Peer, 0, len(opts.Peers))
 	for i, peerOpts := range opts.Peers {
 		p, err := newPeer(g, i, peerOpts)
 		if err != nil {
 			return nil, err
 		}
-		g.peers = append(g.peers, p)
+		peers = append(peers, p)
 	}
+	g.peers.Store(&peers)
 	return g, nil
 }
 
@@ -96,9 +101,6 @@ func (g *Group) Scheme() string { return g.scheme }
 // Protocol returns the wire language of the peers.
 func (g *Group) Protocol() Protocol { return g.protocol }
 
-// Peers returns the peers in the order of the configuration; the slice is not to be changed.
-func (g *Group) Peers() []*Peer { return g.peers }
-
 // KeepsAlive says whether connections outlive a request.
 func (g *Group) KeepsAlive() bool { return g.keepalive > 0 }
 
@@ -110,7 +112,7 @@ func (g *Group) Idle() int64 { return g.idle.Load() }
 func (g *Group) Close() {
 	g.closed.Store(true)
 	g.queue.close()
-	for _, p := range g.peers {
+	for _, p := range g.Peers() {
 		p.CloseIdle()
 	}
 }

@@ -39,7 +39,7 @@ func (p *Peer) PassedOver(now time.Time) bool {
 
 // HasSound says whether a peer of the group serves that neither failures nor probes speak against.
 func (g *Group) HasSound(now time.Time) bool {
-	for _, p := range g.peers {
+	for _, p := range g.Peers() {
 		if !p.down && p.State() == Serving && p.Health() == Healthy && !p.Disabled(now) {
 			return true
 		}

@@ -97,7 +97,7 @@ func (g *Group) sweepAfter(wait time.Duration) {
 func (g *Group) sweep() {
 	g.sweeping.Store(false)
 	now, oldest := time.Now(), time.Time{}
-	for _, p := range g.peers {
+	for _, p := range g.Peers() {
 		if since := p.closeExpired(now); !since.IsZero() && (oldest.IsZero() || since.Before(oldest)) {
 			oldest = since
 		}

@@ -19,14 +19,17 @@ type PeerOptions struct {
 	Backup      bool          // used only when no other peer is usable
 	Down        bool          // never used
 	State       State         // what is known of its process at first; 0 is Serving
+	Name        string        // the host name that Address was resolved from, "" for one that was written as it is
 }
 
 // Peer is one address of a group.
 type Peer struct {
-	address     string // as shown in logs, set by NewGroup, read only as the others of this block
-	network     string // tcp or unix
-	target      string // what is dialled
-	index       int    // position in Group.Peers
+	address     string   // as shown in logs, set by NewGroup, read only as the others of this block
+	name        string   // that the address was resolved from, or ""
+	network     string   // tcp or unix
+	target      string   // what is dialled
+	index       int      // among the peers of the group
+	self        [1]*Peer // the peer alone, for the queue
 	weight      int
 	maxFails    int
 	failTimeout time.Duration
@@ -66,7 +69,7 @@ const (
 
 func newPeer(g *Group, index int, opts PeerOptions) (*Peer, error) {
 	p := &Peer{
-		address: opts.Address, network: "tcp", target: opts.Address, index: index, group: g,
+		address: opts.Address, name: opts.Name, network: "tcp", target: opts.Address, index: index, group: g,
 		weight: max(opts.Weight, 1), maxFails: opts.MaxFails, failTimeout: opts.FailTimeout,
 		limit: limitOf(opts.MaxConns, g.concurrency), backup: opts.Backup, down: opts.Down,
 	}
@@ -75,6 +78,7 @@ func newPeer(g *Group, index int, opts PeerOptions) (*Peer, error) {
 	} else if _, _, err := net.SplitHostPort(opts.Address); err != nil {
 		return nil, errors.New("peer " + opts.Address + ": want host:port or unix:/path")
 	}
+	p.self[0] = p
 	p.forget()
 	p.slots.Store(uint64(opts.State) * stateUnit)
 	if opts.State == Serving {
@@ -86,7 +90,12 @@ func newPeer(g *Group, index int, opts PeerOptions) (*Peer, error) {
 // Address returns the peer's address as logs show it.
 func (p *Peer) Address() string { return p.address }
 
-// Index returns the peer's position in its group.
+// Name returns the host name that the address was resolved from, "" for an address that was written as it is.
+func (p *Peer) Name() string { return p.name }
+
+// Index returns a number that no other peer of the group has, small enough to be the index of an array; the peers that NewGroup
+// makes are numbered in their order. A peer that is added when another was removed and drained may get that one's: who keeps
+// something of a peer under its index compares the peer, too.
 func (p *Peer) Index() int { return p.index }
 
 // Weight returns the configured weight.
@@ -104,7 +113,7 @@ func (p *Peer) Usable(now time.Time) bool {
 // Disabled says whether failures keep the peer out of the choice: max_fails were reached and fail_timeout is not over. In a
 // group of one peer failures disable nothing.
 func (p *Peer) Disabled(now time.Time) bool {
-	if p.maxFails == 0 || p.group.single || p.fails.Load() < int64(p.maxFails) {
+	if p.maxFails == 0 || p.fails.Load() < int64(p.maxFails) || p.group.single() {
 		return false
 	}
 	p.mu.Lock()
@@ -152,13 +161,13 @@ func (p *Peer) succeeded(run uint64) {
 func (p *Peer) failed(run uint64, outcome Outcome, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.runs.Load() != run {
+	if p.runs.Load() != run || p.State() == Gone {
 		return false
 	}
 	if outcome == Died {
 		p.suspect(now)
 	}
-	if p.maxFails == 0 || p.group.single {
+	if p.maxFails == 0 || p.group.single() {
 		return false
 	}
 	p.accessed, p.checked = now, now

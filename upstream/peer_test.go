@@ -40,7 +40,7 @@ func TestNewGroup_RefusesWhatCannotWork(t *testing.T) {
 		}
 	}
 	f(upstream.GroupOptions{Peers: []upstream.PeerOptions{{Address: "127.0.0.1:1"}}})
-	f(upstream.GroupOptions{Protocol: mute{}})
+	f(upstream.GroupOptions{Protocol: mute{}, Peers: []upstream.PeerOptions{{}}})
 	f(upstream.GroupOptions{Protocol: mute{}, Peers: []upstream.PeerOptions{{Address: "127.0.0.1"}}})
 }
 

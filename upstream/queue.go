@@ -175,7 +175,7 @@ func (q *queue) join(w *Waiter, now time.Time) (demand bool) {
 	crowded := q.first != nil
 	q.insert(w, now)
 	if !crowded || now.After(q.settled) {
-		q.grant(q.group.peers, math.MaxInt)
+		q.grant(q.group.Peers(), math.MaxInt)
 	}
 	w.why = q.reasonOf(w, now)
 	switch {
@@ -273,7 +273,7 @@ func (q *queue) grant(from []*Peer, n int) {
 func (q *queue) freed(p *Peer) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.grant(q.group.peers[p.index:p.index+1], 1)
+	q.grant(p.self[:], 1)
 }
 
 // changed acts on another state of p.
@@ -290,13 +290,13 @@ func (q *queue) changed(p *Peer, state State) {
 		share = (int(q.waiting.Load()) + coming) / (1 + coming)
 		q.settled = now.Add(settle)
 	}
-	q.grant(q.group.peers[p.index:p.index+1], share)
+	q.grant(p.self[:], share)
 }
 
 // coming counts the peers whose processes are expected.
 func (g *Group) coming() int {
 	n := 0
-	for _, p := range g.peers {
+	for _, p := range g.Peers() {
 		if p.State() == Coming && !p.down {
 			n++
 		}
@@ -323,7 +323,7 @@ func (q *queue) onBeat() {
 	q.mu.Lock()
 	q.beating = false
 	if now.After(q.settled) {
-		q.grant(q.group.peers, math.MaxInt)
+		q.grant(q.group.Peers(), math.MaxInt)
 	}
 	q.expire(now)
 	q.keepBeat()
@@ -374,9 +374,13 @@ func (q *queue) reasonOf(w *Waiter, now time.Time) reason {
 	if q.group.closed.Load() {
 		return why
 	}
-	for _, p := range q.group.peers {
+	peers := q.group.Peers()
+	if len(peers) == 0 {
+		why = forProcess // whoever adds peers has not found one yet
+	}
+	for _, p := range peers {
 		switch state := p.State(); {
-		case p.down || state == Away:
+		case p.down || state == Away || state == Gone:
 		case state == Serving && !p.PassedOver(now) && !w.Tried(p):
 			if q.timeout[forSlot] > 0 {
 				return forSlot

@@ -15,6 +15,7 @@ const (
 	Serving State = iota // gets requests; so does a peer that nobody supervises, always
 	Coming               // its process starts, restarts or can be started: worth waiting for
 	Away                 // nobody is expected
+	Gone                 // removed from its group, for good; set by Group.Remove
 )
 
 // String returns the state as status pages show it.
@@ -26,6 +27,8 @@ func (s State) String() string {
 		return "coming"
 	case Away:
 		return "away"
+	case Gone:
+		return "gone"
 	default:
 		return "unknown"
 	}
@@ -116,12 +119,13 @@ func (p *Peer) State() State { return State(p.slots.Load() / stateUnit) }
 func (p *Peer) Runs() uint64 { return p.runs.Load() }
 
 // SetState notes what the supervisor knows of the peer's process. A peer that begins to serve starts without failures and
-// is given to the requests that wait; one that ends loses its idle connections. The slots in use stay with their holders.
+// is given to the requests that wait; one that ends loses its idle connections. The slots in use stay with their holders. A
+// peer that is Gone stays so.
 func (p *Peer) SetState(state State) {
 	for renewed := false; ; {
 		word := p.slots.Load()
 		old := State(word / stateUnit)
-		if old == state {
+		if old == state || old == Gone {
 			return
 		}
 		if state == Serving && !renewed { // before anybody can take a slot

@@ -20,9 +20,7 @@ const noTime = time.Duration(-1)
 
 // attempts returns nil when r.resp has a response for the client.
 func (r *run) attempts() error {
-	h := r.h
-	r.tries = h.opts.Retry.tries(len(h.opts.Group.Peers()))
-	r.buffer = h.opts.Arena.Get(h.opts.Limits.BufferSize)
+	r.buffer = r.h.opts.Arena.Get(r.h.opts.Limits.BufferSize)
 	for {
 		again, err := r.try()
 		if !again {
@@ -56,9 +54,8 @@ func (r *run) try() (again bool, err error) {
 			failure = idle
 		}
 	}
-	r.hint.Tried.Add(r.peer.Index())
 	r.visits = append(r.visits, visited)
-	r.tries--
+	r.tries++
 	again, err = r.judge(failure, now)
 	if failure != nil {
 		r.free() // after the failure was counted, so that nobody is sent to a peer that is out of use

@@ -83,8 +83,8 @@ type record struct {
 
 // setup says what a rig is made of.
 type setup struct {
-	wire    upstreamtest.Wire      // nil: HTTP
-	peers   []upstream.PeerOptions // at least one
+	wire    upstreamtest.Wire // nil: HTTP
+	peers   []upstream.PeerOptions
 	group   func(*upstream.GroupOptions)
 	options func(*relay.Options)
 	around  func(proxy.Handler) proxy.Handler // nil: nothing is between the relay and the client

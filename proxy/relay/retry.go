@@ -33,7 +33,7 @@ type RetryPolicy struct {
 	Timeout time.Duration // [next_upstream_timeout] since the first attempt began; 0 is no limit
 }
 
-// tries returns how many attempts an exchange has.
+// tries returns how many attempts an exchange has in a group of so many peers.
 func (p *RetryPolicy) tries(peers int) int {
 	if p.Tries > 0 && p.Tries < peers {
 		return p.Tries
@@ -155,7 +155,10 @@ func (r *run) report(outcome upstream.Outcome, phase upstream.Phase) {
 }
 
 // mayTryNext says whether the limits of retries leave room for another attempt.
-func (r *run) mayTryNext() bool { return r.tries > 0 && r.inTime() }
+func (r *run) mayTryNext() bool {
+	peers := len(r.h.opts.Group.Peers()) + r.left()
+	return r.tries < r.h.opts.Retry.tries(peers) && r.inTime()
+}
 
 func (r *run) inTime() bool {
 	limit := r.h.opts.Retry.Timeout

@@ -22,9 +22,9 @@ type run struct {
 	scratch []byte // the values of fields
 
 	hint    balancer.Hint // Now is when the present attempt began
-	visits  []visit       // the peers in hint.Tried
+	visits  []visit       // the peers that were tried; hint.Tried are those of them that are still in the group
 	waiter  upstream.Waiter
-	tries   int                // attempts left
+	tries   int                // attempts made
 	started time.Time          // of the first attempt
 	resent  bool               // the request is on its way once more to the next process of a peer
 	final   *proxy.StatusError // what the client gets if no process comes for that
@@ -105,6 +105,6 @@ func (r *run) end() {
 	r.hint.Tried.Clear()
 	r.visits = r.visits[:0]
 	r.waiter.Reset()
-	r.started, r.resent, r.final = time.Time{}, false, nil
+	r.started, r.tries, r.resent, r.final = time.Time{}, 0, false, nil
 	h.runs.Put(r)
 }

@@ -41,6 +41,7 @@ func (r *run) free() {
 func (r *run) pick() (*upstream.Peer, error) {
 	opts := &r.h.opts
 	r.hint.Now = time.Now()
+	r.noteTried()
 	if len(r.visits) > 0 || !opts.Group.Crowded() {
 		if p := opts.Picker.Pick(opts.Group.Peers(), &r.hint); p != nil {
 			return p, nil
@@ -79,11 +80,33 @@ func (r *run) wait() (*upstream.Peer, error) {
 // pickFrom is upstream.Waiter's Pick.
 func (r *run) pickFrom(from []*upstream.Peer) *upstream.Peer {
 	r.hint.Now = time.Now()
+	r.noteTried()
 	p := r.h.opts.Picker.Pick(from, &r.hint)
 	if p == nil && r.forgetRestarted() {
 		p = r.h.opts.Picker.Pick(from, &r.hint)
 	}
 	return p
+}
+
+// noteTried says which peers need not be asked again. One that has left the group is not among them: another may have its index.
+func (r *run) noteTried() {
+	r.hint.Tried.Clear()
+	for _, v := range r.visits {
+		if v.peer.State() != upstream.Gone {
+			r.hint.Tried.Add(v.peer.Index())
+		}
+	}
+}
+
+// left counts the peers that were tried and have left the group since.
+func (r *run) left() int {
+	n := 0
+	for _, v := range r.visits {
+		if v.peer.State() == upstream.Gone {
+			n++
+		}
+	}
+	return n
 }
 
 // forgetRestarted makes those peers usable again that have got another process since they were tried.
@@ -92,12 +115,11 @@ func (r *run) forgetRestarted() bool {
 	for _, v := range r.visits {
 		if v.peer.Runs() == v.run {
 			left = append(left, v)
-		} else {
-			r.hint.Tried.Remove(v.peer.Index())
 		}
 	}
 	forgot := len(left) < len(r.visits)
 	r.visits = left
+	r.noteTried()
 	return forgot
 }
 

@@ -2,6 +2,7 @@ package app
 
 import (
 	"os"
+	"slices"
 	"time"
 
 	"spillway/upstream"
@@ -77,7 +78,8 @@ type ExitsStatus map[supervisor.Reason]int
 // PeerStatus is a peer, with its process if spillway started it.
 type PeerStatus struct {
 	Address  string         `json:"address"`
-	State    string         `json:"state"` // up, down (by configuration), coming, away (see its process), disabled (by failures)
+	Name     string         `json:"name,omitempty"` // that it was resolved from
+	State    string         `json:"state"`          // up, down (by configuration), coming, away (see its process), disabled (by failures), leaving
 	Weight   int            `json:"weight"`
 	Backup   bool           `json:"backup,omitempty"`
 	Inflight int64          `json:"inflight"`
@@ -135,9 +137,9 @@ func (g *group) status(now time.Time) UpstreamStatus {
 		processes = g.backend.status()
 		status.Exits = g.backend.supervised.Totals().Exits
 	}
-	for i, p := range g.peers.Peers() {
+	for i, p := range slices.Concat(g.peers.Peers(), g.peers.Leaving()) {
 		peer := PeerStatus{
-			Address: p.Address(), State: peerState(p, now), Weight: p.Weight(), Backup: p.Backup(),
+			Address: p.Address(), Name: p.Name(), State: peerState(p, now), Weight: p.Weight(), Backup: p.Backup(),
 			Inflight: p.Inflight(), Requests: p.Requests(), Failures: p.Failures(), Fails: p.Fails(),
 		}
 		if g.backend != nil {
@@ -171,6 +173,8 @@ func peerState(p *upstream.Peer, now time.Time) string {
 		return "coming"
 	case p.State() == upstream.Away:
 		return "away"
+	case p.State() == upstream.Gone:
+		return "leaving"
 	case p.Disabled(now):
 		return "disabled"
 	default:
