@@ -37,15 +37,6 @@ func (t *Tried) Add(index int) {
 	t.more[word] |= 1 << (index % 64)
 }
 
-// Remove takes a peer out of the set.
-func (t *Tried) Remove(index int) {
-	if index < 64 {
-		t.first &^= 1 << index
-	} else if word := index/64 - 1; word < len(t.more) {
-		t.more[word] &^= 1 << (index % 64)
-	}
-}
-
 // Has says whether a peer is in the set.
 func (t *Tried) Has(index int) bool {
 	if index < 64 {

@@ -200,6 +200,7 @@ func TestGroup_PeersComeAndGo(t *testing.T) {
 
 // users64 starts 64 goroutines that ask for peers and give them back.
 func users64(t *testing.T, q picker, users *sync.WaitGroup) {
+	t.Helper()
 	var mu sync.Mutex
 	inUse := map[int]*upstream.Peer{} // by index
 	count := map[*upstream.Peer]int{}
