@@ -61,6 +61,7 @@ func DefaultUpstream(name string) Upstream {
 		KeepaliveRequests: 1000,
 		MaxFails:          1,
 		FailTimeout:       Duration(10 * time.Second),
+		RetryBudget:       DefaultRetryBudget(),
 	}
 }
 
@@ -89,6 +90,9 @@ func DefaultQueue() Queue {
 	// Passenger has 100, IIS 1000; one that waits costs a few kilobytes. A browser gives up after a minute or two.
 	return Queue{Length: 1000, Timeout: Duration(60 * time.Second)}
 }
+
+// DefaultRetryBudget returns Envoy's numbers; nginx has no bound.
+func DefaultRetryBudget() RetryBudget { return RetryBudget{Percent: 20, Min: 3} }
 
 // DefaultHoldTimeout is how long requests wait for a process of a backend: as long as one may take to be ready.
 const DefaultHoldTimeout = Duration(30 * time.Second)

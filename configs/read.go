@@ -254,6 +254,21 @@ func number(least, most int) func(*reader, *node) (int, bool) {
 	}
 }
 
+// percent reads a share, such as 20%.
+func (r *reader) percent(n *node) (int, bool) {
+	s, ok := r.text(n)
+	if !ok {
+		return 0, false
+	}
+	digits, found := strings.CutSuffix(s, "%")
+	v, err := parseDigits(digits)
+	if !found || err != nil || v > 100 {
+		r.refuse(n, "wrong share %s; want 0%% to 100%%", quote(s))
+		return 0, false
+	}
+	return int(v), true
+}
+
 // anyCount is the largest number where only the sign matters.
 const anyCount = 1<<31 - 1
 

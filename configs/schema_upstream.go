@@ -28,6 +28,7 @@ func upstreamFields() []field[upstreamDraft] {
 		value("concurrency", number(0, anyCount), func(u *upstreamDraft) *int { return &u.Concurrency }),
 		value("queue", (*reader).queue, func(u *upstreamDraft) *Queue { return &u.Queue }),
 		value("hold_timeout", offOr((*reader).duration), func(u *upstreamDraft) *Duration { return &u.HoldTimeout }),
+		value("retry_budget", (*reader).retryBudget, func(u *upstreamDraft) *RetryBudget { return &u.RetryBudget }),
 		value("backend", (*reader).backend, func(u *upstreamDraft) **Backend { return &u.Backend }),
 		value("peers", (*reader).peers, func(u *upstreamDraft) *[]Peer { return &u.Peers }),
 	}
@@ -37,6 +38,13 @@ func queueFields() []field[Queue] {
 	return []field[Queue]{
 		value("length", number(1, anyCount), func(q *Queue) *int { return &q.Length }),
 		value("timeout", (*reader).timeout, func(q *Queue) *Duration { return &q.Timeout }),
+	}
+}
+
+func retryBudgetFields() []field[RetryBudget] {
+	return []field[RetryBudget]{
+		value("ratio", (*reader).percent, func(b *RetryBudget) *int { return &b.Percent }),
+		value("min", number(0, 1000000), func(b *RetryBudget) *int { return &b.Min }),
 	}
 }
 
@@ -115,6 +123,24 @@ func (r *reader) queue(n *node) (Queue, bool) {
 	q := DefaultQueue()
 	section(r, n, &q, queueFields())
 	return q, true
+}
+
+// retryBudget reads off or a section.
+func (r *reader) retryBudget(n *node) (RetryBudget, bool) {
+	if n.isOff() {
+		return RetryBudget{}, true
+	}
+	if n.kind != mapping {
+		r.refuse(n, "want off or {ratio: 20%%, min: 3}, got %s", n.describe())
+		return RetryBudget{}, false
+	}
+	b := DefaultRetryBudget()
+	section(r, n, &b, retryBudgetFields())
+	if b == (RetryBudget{}) {
+		r.refuse(n, "allows no retry at all; write next_upstream: off for that, or off for no budget")
+		return RetryBudget{}, false
+	}
+	return b, true
 }
 
 // validName keeps names of upstreams fit for log lines and labels of metrics.

@@ -22,9 +22,10 @@ type Upstream struct {
 	Protocol Protocol
 	Method   Method
 
-	Concurrency int      // requests in flight at one peer; 0 is no limit; of this and MaxConns the smaller one counts
-	Queue       Queue    // where requests wait for a slot
-	HoldTimeout Duration // how long a request waits for a process that is about to be ready; 0 is not at all, as without a Backend
+	Concurrency int         // requests in flight at one peer; 0 is no limit; of this and MaxConns the smaller one counts
+	Queue       Queue       // where requests wait for a slot
+	RetryBudget RetryBudget // of all its requests together; zero is off
+	HoldTimeout Duration    // how long a request waits for a process that is about to be ready; 0 is not at all, as without a Backend
 
 	Keepalive         int      // idle connections kept for all peers together; 0 closes each after its request
 	KeepaliveTimeout  Duration // an idle connection is closed then
@@ -45,6 +46,13 @@ type Upstream struct {
 type Queue struct {
 	Length  int      // requests that wait at once, those that are held included; further ones are refused
 	Timeout Duration // a request that has not got a slot then is refused
+}
+
+// RetryBudget bounds the attempts that send a request again: Percent of the requests of the last ten seconds, and at least Min a
+// second.
+type RetryBudget struct {
+	Percent int
+	Min     int
 }
 
 // Peer is one address of an upstream that spillway does not own.

@@ -12,7 +12,7 @@
 // Peer.Free. Conn.Cancel may be called by another goroutine at any time between Lease and Release.
 //
 // What speaks against a peer that serves is in Peer.PassedOver: failures, and the verdict of probes (SetHealth), which a
-// package of its own sends (upstream/health).
+// package of its own sends (upstream/health). Neither leaves a group without anybody to ask.
 //
 // A peer has a State: only one that is Serving gives away slots. Who wants to stop a process calls Peer.SetState with Coming
 // or Away and then Peer.Drained; after that nobody uses the peer until it is Serving again. A request that finds no slot

@@ -21,6 +21,7 @@ type GroupOptions struct {
 	Concurrency int           // requests in flight at one peer at most, together with its MaxConns; 0 is no limit
 	Queue       Queue         // waiting for a slot when all are in use; zero: nobody waits, as in nginx
 	HoldTimeout time.Duration // how long a request waits for a process that is Coming, or for the first peer; 0: not at all
+	Retries     RetryBudget   // of all requests together; zero: no bound, as in nginx
 
 	MaxRequests       int         // requests of one process, from SetState(Serving) on, until OnSpent is called; 0: never
 	MaxRequestsJitter int         // up to as many more, at random, so that not all processes are spent at once
@@ -50,6 +51,7 @@ type Group struct {
 	onSpent           func(*Peer)
 	onWait            func()
 	queue             queue
+	budget            budget
 
 	keepalive         int
 	keepaliveTimeout  time.Duration
@@ -77,6 +79,7 @@ func NewGroup(opts GroupOptions) (*Group, error) {
 		g.keepaliveRequests = 1000
 	}
 	g.queue.init(g, &opts)
+	g.budget.limit = opts.Retries
 	if opts.OnSpent != nil {
 		g.maxRequests = max(opts.MaxRequests, 0)
 	}

@@ -32,9 +32,26 @@ func (p *Peer) SetHealth(run uint64, health Health) (changed bool) {
 
 // PassedOver says whether what was seen of the peer keeps it out of the choice: failures of requests (Disabled), or of probes.
 // When no peer is left that both speak for, the probes are not heeded: a page of health that fails everywhere says more about
-// the page, or a database behind it, than about the peers.
+// the page, or a database behind it, than about the peers. Nor are failures that would leave nobody: a peer that failed some
+// seconds ago may answer now, and one that nobody asks certainly does not. nginx waits for fail_timeout there.
 func (p *Peer) PassedOver(now time.Time) bool {
-	return p.Disabled(now) || p.Health() == Unhealthy && p.group.HasSound(now)
+	return p.Disabled(now) && !p.group.Panics(now) || p.Health() == Unhealthy && p.group.HasSound(now)
+}
+
+// Panics says that failures alone have emptied the group: some peer serves, and all that do are disabled. Then all of them are
+// asked as if they were not. A peer that is only full is no reason to: it has a slot again soon.
+func (g *Group) Panics(now time.Time) bool {
+	serving := false
+	for _, p := range g.Peers() {
+		if p.down || p.State() != Serving {
+			continue
+		}
+		if !p.Disabled(now) {
+			return false
+		}
+		serving = true
+	}
+	return serving
 }
 
 // HasSound says whether a peer of the group serves that neither failures nor probes speak against.

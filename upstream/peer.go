@@ -110,8 +110,8 @@ func (p *Peer) Usable(now time.Time) bool {
 	return !p.down && p.slots.Load() < p.limit && !p.PassedOver(now)
 }
 
-// Disabled says whether failures keep the peer out of the choice: max_fails were reached and fail_timeout is not over. In a
-// group of one peer failures disable nothing.
+// Disabled says whether the peer has failed by nginx's rules: max_fails were reached and fail_timeout is not over. In a group of
+// one peer failures disable nothing.
 func (p *Peer) Disabled(now time.Time) bool {
 	if p.maxFails == 0 || p.fails.Load() < int64(p.maxFails) || p.group.single() {
 		return false

@@ -1,6 +1,7 @@
 package upstream_test
 
 import (
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -106,6 +107,39 @@ func TestPeer_SingleIsNeverDisabled(t *testing.T) {
 	if p.Report(p.Runs(), upstream.Broken, at(0)) || !p.Usable(at(0)) {
 		t.Error("the only peer was disabled")
 	}
+}
+
+// TestGroup_PanicsRatherThanAskNobody: all that serve are disabled, so that all are asked, until one has answered.
+func TestGroup_PanicsRatherThanAskNobody(t *testing.T) {
+	failing := upstream.PeerOptions{MaxFails: 1, FailTimeout: 10 * time.Second}
+	backup := failing
+	backup.Backup = true
+	g := newGroup(t, failing, failing, backup, upstream.PeerOptions{Down: true}, upstream.PeerOptions{State: upstream.Away})
+	usable := func(second int, want ...int) {
+		t.Helper()
+		var got []int
+		for _, p := range g.Peers() {
+			if p.Usable(at(second)) {
+				got = append(got, p.Index())
+			}
+		}
+		if !slices.Equal(got, want) || g.Panics(at(second)) != (len(want) == 3) {
+			t.Errorf("second %d: got %v usable, panic %v, want %v", second, got, g.Panics(at(second)), want)
+		}
+	}
+	fail := func(i, second int) { g.Peers()[i].Report(g.Peers()[i].Runs(), upstream.Broken, at(second)) }
+	fail(0, 0)
+	fail(1, 0)
+	usable(1, 2)
+	fail(2, 1)
+	usable(1, 0, 1, 2)
+	p := g.Peers()[1]
+	p.Take(at(2))
+	p.Report(p.Runs(), upstream.Succeeded, at(3))
+	usable(3, 1)
+	for p.Take(at(4)) && p.Inflight() < 100 { // busy, which is no reason to ask the others
+	}
+	usable(4, 1)
 }
 
 func TestPeer_MaxFailsZeroSwitchesOff(t *testing.T) {

@@ -79,7 +79,7 @@ func (p *Peer) occupy() bool {
 }
 
 // taken notes that the peer was chosen. After fail_timeout a disabled peer is let through once per fail_timeout: this is
-// where the next such period begins.
+// where the next such period begins, as it does for one that was chosen because all others are disabled, too.
 func (p *Peer) taken(now time.Time) {
 	if n := p.requests.Add(1); n == p.spentAt.Load() {
 		go p.group.onSpent(p) // ends with the callback; whoever takes the slot holds locks and a request
@@ -88,7 +88,7 @@ func (p *Peer) taken(now time.Time) {
 		return
 	}
 	p.mu.Lock()
-	if now.Sub(p.checked) > p.failTimeout {
+	if now.Sub(p.checked) > p.failTimeout || p.maxFails > 0 && p.fails.Load() >= int64(p.maxFails) {
 		p.checked = now
 	}
 	p.mu.Unlock()

@@ -18,6 +18,8 @@ func words(message string) string {
 	switch message {
 	case "peer failed", "request not sent":
 		return "{err}[ while {phase}]"
+	case "retry budget used up":
+		return "retry budget is used up ({retries} retries in 10s), this failure and others are final[ while {phase}]"
 	case "no live upstreams":
 		return "no live upstreams while connecting to upstream"
 	case "queue full":

@@ -80,6 +80,9 @@ func TestHandler_NginxWords(t *testing.T) {
 	f(errorlog.LevelError, "process stuck", with(peer, "took", "60s"),
 		"[error] 4360#4360: *967 request took longer than busy_timeout (60s), the process is stopped, "+
 			who+", "+httpURL+", "+host+", "+from)
+	f(errorlog.LevelWarn, "retry budget used up", with(peer, "retries", 30, "phase", "reading response header from upstream"),
+		"[warn] 4360#4360: *967 retry budget is used up (30 retries in 10s), this failure and others are final "+
+			"while reading response header from upstream, "+who+", "+httpURL+", "+host+", "+from)
 	f(errorlog.LevelWarn, "peer disabled", with(peer, "phase", "connecting to upstream"),
 		"[warn] 4360#4360: *967 upstream server temporarily disabled while connecting to upstream, "+
 			who+", "+httpURL+", "+host+", "+from)

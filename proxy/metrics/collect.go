@@ -38,6 +38,7 @@ func (u *upstream) collect(out chan<- prometheus.Metric) {
 	}
 	out <- u.head
 	out <- u.connect
+	out <- u.waited
 	u.count(out, "spillway_retries_total", "Second and later attempts.", &u.retries)
 	u.count(out, "spillway_spills_total", "Responses that went through a spill file.", &u.spills)
 	u.count(out, "spillway_spilled_bytes_total", "Bytes of responses that went through a spill file.", &u.spilledBytes)

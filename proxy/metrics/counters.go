@@ -20,6 +20,7 @@ type upstream struct {
 	request prometheus.Histogram // from the request's head to the last byte of the response
 	head    prometheus.Histogram // of an attempt
 	connect prometheus.Histogram // of an attempt
+	waited  prometheus.Histogram // of exchanges that had to wait for a slot or a process
 
 	codes  codes
 	causes [len(causes)]codes
@@ -75,6 +76,7 @@ func newUpstream(name string) *upstream {
 		request: histogram("spillway_request_seconds", "Time from a request's head to the end of its response.", long),
 		head:    histogram("spillway_attempt_head_seconds", "Time until a peer's response head was there.", long),
 		connect: histogram("spillway_attempt_connect_seconds", "Time until the connection to a peer was there.", short),
+		waited:  histogram("spillway_queue_wait_seconds", "Time that a request waited for a slot or a process, of those that did.", long),
 	}
 	u.peers.Store(&[]*peer{})
 	return u

@@ -92,6 +92,9 @@ func (m *Metrics) Observe(ex *proxy.Exchange) {
 		u.spills.Add(1)
 		u.spilledBytes.Add(uint64(ex.Spilled))
 	}
+	if ex.Queued > 0 {
+		u.waited.Observe(ex.Queued.Seconds())
+	}
 	m.observeAttempts(u, ex)
 }
 

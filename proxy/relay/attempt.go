@@ -39,6 +39,7 @@ func (r *run) try() (again bool, err error) {
 	now := r.hint.Now
 	if r.started.IsZero() {
 		r.started = now
+		r.h.opts.Group.CountRequest(now)
 	}
 	failure := r.exchangeHeads(now, false)
 	if notServing(failure) {

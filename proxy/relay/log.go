@@ -32,6 +32,10 @@ func (r *run) logDisabled(phase upstream.Phase) {
 	r.ex.Log().Warn("peer disabled", r.about("phase", phase.String())...)
 }
 
+func (r *run) logBudgetUsedUp(retries int, phase upstream.Phase) {
+	r.ex.Log().Warn("retry budget used up", r.about("retries", retries, "phase", phase.String())...)
+}
+
 func (r *run) logNoPeers() {
 	r.ex.Log().Error("no live upstreams", r.about()...)
 }

@@ -85,7 +85,7 @@ func (r *run) judge(failure *upstream.Error, began time.Time) (again bool, err e
 		return r.judgeFailure(failure)
 	}
 	met := ofStatus(r.ex.Status()) & r.h.opts.Retry.On
-	if met == 0 || !r.mayTryNext() || !r.repeatable(upstream.ReadingHead) {
+	if met == 0 || !r.mayTryNext() || !r.repeatable(upstream.ReadingHead) || !r.affords(upstream.ReadingHead) {
 		r.report(upstream.Succeeded, upstream.ReadingHead)
 		return false, nil
 	}
@@ -118,11 +118,28 @@ func (r *run) judgeFailure(failure *upstream.Error) (again bool, err error) {
 	if r.h.opts.Retry.On&met == 0 || !r.repeatable(failure.Phase) {
 		return false, final
 	}
-	if r.mayTryNext() {
-		return true, nil
+	again = r.mayTryNext()
+	if !again {
+		r.final = final
+		again = died && r.mayAwaitNext(failure.Phase)
 	}
-	r.final = final
-	return died && r.mayAwaitNext(failure.Phase), final
+	return again && r.affords(failure.Phase), final
+}
+
+// affords says whether the upstream's budget of retries has room for one more attempt, after one that came as far as phase, and
+// takes it from there. A request that has reached no process yet costs nothing: however many peers refuse, one serves it in the
+// end. nginx has no such budget.
+func (r *run) affords(phase upstream.Phase) bool {
+	r.sent = r.sent || phase != upstream.Connecting
+	if !r.sent {
+		return true
+	}
+	group, now := r.h.opts.Group, time.Now()
+	ok, tell := group.TakeRetry(now)
+	if tell {
+		r.logBudgetUsedUp(group.Retries(now).Recent, phase)
+	}
+	return ok
 }
 
 // died says whether a failure looks like the end of the peer's process: nobody listens, or not a byte of an answer came.

@@ -155,6 +155,64 @@ func TestHandler_NobodyIsLeft(t *testing.T) {
 	})
 }
 
+// TestHandler_AsksPeersThatAreAllDisabled: nginx answers "no live upstreams" for fail_timeout, without asking anybody.
+func TestHandler_AsksPeersThatAreAllDisabled(t *testing.T) {
+	p := newProcess(t)
+	r := start(t, setup{peers: at(refusing(t), p.addr)})
+	p.end()
+	r.do("GET", "/", "").want(t, 502, proxy.Page(502))
+	p.start()
+	r.do("GET", "/", "").want(t, 200, []byte("good"))
+	r.wantNoLog("no live upstreams")
+	if !r.group.Peers()[0].Disabled(time.Now()) || r.group.Peers()[1].Disabled(time.Now()) {
+		t.Error("the peer that answered is still disabled, or the other one is not")
+	}
+}
+
+// TestHandler_RetriesWithinTheBudget: 40 requests meet two peers that close, and nothing more than the budget is sent again.
+func TestHandler_RetriesWithinTheBudget(t *testing.T) {
+	const requests, budget = 40, 10
+	for name, first := range map[string]upstreamtest.Answer{
+		"closed": {Fault: upstreamtest.CloseBeforeHead}, "status": {Status: 500, Body: []byte("bad")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			peer := serve(t, upstreamtest.HTTP{}, answer(first))
+			r := start(t, setup{
+				peers:   at(peer.Addr(), peer.Addr()),
+				group:   func(o *upstream.GroupOptions) { o.Retries = upstream.RetryBudget{Percent: 20, Min: 1} },
+				options: func(o *relay.Options) { o.Retry.On = relay.OnError | relay.OnHTTP500 },
+			})
+			attempts := 0
+			for range requests {
+				r.do("GET", "/", "")
+				attempts += len(r.next().Attempts)
+			}
+			if attempts != requests+budget {
+				t.Errorf("got %d attempts, want %d for the requests and %d of the budget", attempts, requests, budget)
+			}
+			r.wantLog("retry budget used up", "level=WARN", "retries=10", "upstream=app")
+			if got := r.group.Retries(time.Now()); got.Total != budget || got.Denied != requests-budget {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
+// TestHandler_ARefusalIsNoRetry: a request that no process has seen yet costs the budget nothing.
+func TestHandler_ARefusalIsNoRetry(t *testing.T) {
+	peers := at(refusing(t), refusing(t), serve(t, upstreamtest.HTTP{}, good).Addr())
+	for i := range peers {
+		peers[i].MaxFails = 0
+	}
+	r := start(t, setup{peers: peers, group: func(o *upstream.GroupOptions) { o.Retries = upstream.RetryBudget{Percent: 1} }})
+	for range 10 {
+		r.do("GET", "/", "").want(t, 200, []byte("good"))
+	}
+	if got := r.group.Retries(time.Now()); got.Total != 0 {
+		t.Errorf("got %+v, want no retry", got)
+	}
+}
+
 func TestHandler_DisablesPeerAfterMaxFails(t *testing.T) {
 	peers := at(refusing(t), serve(t, upstreamtest.HTTP{}, good).Addr())
 	peers[0].MaxFails = 2

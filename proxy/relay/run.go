@@ -26,6 +26,7 @@ type run struct {
 	waiter  upstream.Waiter
 	tries   int                // attempts made
 	started time.Time          // of the first attempt
+	sent    bool               // the request has reached a process: another attempt sends it again
 	resent  bool               // the request is on its way once more to the next process of a peer
 	final   *proxy.StatusError // what the client gets if no process comes for that
 	peer    *upstream.Peer     // of the present attempt or the last
@@ -105,6 +106,6 @@ func (r *run) end() {
 	r.hint.Tried.Clear()
 	r.visits = r.visits[:0]
 	r.waiter.Reset()
-	r.started, r.tries, r.resent, r.final = time.Time{}, 0, false, nil
+	r.started, r.tries, r.sent, r.resent, r.final = time.Time{}, 0, false, false, nil
 	h.runs.Put(r)
 }

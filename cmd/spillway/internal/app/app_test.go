@@ -215,6 +215,12 @@ admin: {listen: %q}
         "timed_out": 0,
         "seconds": 0
       },
+      "retries": {
+        "recent": 0,
+        "allowed": 30,
+        "total": 0,
+        "denied": 0
+      },
       "peers": [
         {
           "address": "UP",

@@ -34,6 +34,7 @@ func newGroup(u *configs.Upstream, ports []int, b *backend, version string) (*gr
 		Keepalive: u.Keepalive, KeepaliveTimeout: time.Duration(u.KeepaliveTimeout), KeepaliveRequests: u.KeepaliveRequests,
 		Concurrency: u.Concurrency, Queue: upstream.Queue{Length: u.Queue.Length, Timeout: time.Duration(u.Queue.Timeout)},
 		HoldTimeout: time.Duration(u.HoldTimeout),
+		Retries:     upstream.RetryBudget{Percent: u.RetryBudget.Percent, Min: u.RetryBudget.Min},
 		Peers:       newPeers(u, ports),
 	}
 	g := &group{config: u, ports: ports, backend: b, picker: balancer.NewRoundRobin()}

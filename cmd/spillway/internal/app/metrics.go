@@ -3,6 +3,7 @@ package app
 import (
 	"maps"
 	"slices"
+	"time"
 
 	"spillway/proxy/metrics"
 	"spillway/upstream/supervisor"
@@ -137,6 +138,10 @@ func (a *App) groupSeries(name string) (remove []func()) {
 		func(g *group) float64 { return float64(g.peers.Queue().TimedOut) })
 	counter("spillway_queue_wait_seconds_total", "Time that requests have waited, all together.",
 		func(g *group) float64 { return g.peers.Queue().Waited.Seconds() })
+	counter("spillway_retry_budget_used_total", "Attempts that sent a request again which had reached a process.",
+		func(g *group) float64 { return float64(g.peers.Retries(time.Now()).Total) })
+	counter("spillway_retry_budget_denied_total", "Failures that were final because the budget of retries was used up.",
+		func(g *group) float64 { return float64(g.peers.Retries(time.Now()).Denied) })
 	return remove
 }
 

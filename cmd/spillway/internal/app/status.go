@@ -58,6 +58,7 @@ type UpstreamStatus struct {
 	Protocol string       `json:"protocol"`
 	Idle     int64        `json:"idle_connections"`
 	Queue    QueueStatus  `json:"queue"`
+	Retries  RetryStatus  `json:"retries"`
 	Exits    ExitsStatus  `json:"exits,omitempty"` // of its processes, by reason
 	Peers    []PeerStatus `json:"peers"`
 }
@@ -70,6 +71,14 @@ type QueueStatus struct {
 	Full     uint64  `json:"full"`    // that were refused because as many as may waited already
 	TimedOut uint64  `json:"timed_out"`
 	Seconds  float64 `json:"seconds"` // of waiting, all together
+}
+
+// RetryStatus counts attempts that sent a request again which had reached a process.
+type RetryStatus struct {
+	Recent  int    `json:"recent"`  // in the last ten seconds
+	Allowed int    `json:"allowed"` // in the last ten seconds, by the budget; 0: there is none
+	Total   uint64 `json:"total"`   // since the configuration of the upstream was loaded, as the next one
+	Denied  uint64 `json:"denied"`  // failures that were final because the budget was used up
 }
 
 // ExitsStatus counts ends of processes by their reason.
@@ -124,13 +133,14 @@ func (a *App) Status() Status {
 }
 
 func (g *group) status(now time.Time) UpstreamStatus {
-	queue := g.peers.Queue()
+	queue, retries := g.peers.Queue(), g.peers.Retries(now)
 	status := UpstreamStatus{
 		Name: g.peers.Name(), Protocol: g.peers.Scheme(), Idle: g.peers.Idle(),
 		Queue: QueueStatus{
 			Waiting: queue.Waiting, Length: queue.Length, Total: queue.Total, Full: queue.Full, TimedOut: queue.TimedOut,
 			Seconds: queue.Waited.Seconds(),
 		},
+		Retries: RetryStatus{Recent: retries.Recent, Allowed: retries.Allowed, Total: retries.Total, Denied: retries.Denied},
 	}
 	processes := map[int]*ProcessStatus{}
 	if g.backend != nil {
