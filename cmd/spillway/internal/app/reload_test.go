@@ -51,9 +51,10 @@ func (r *running) pids(name string) []int {
 // ports returns the ports of an upstream with what runs there, in the order of the processes' numbers.
 func (r *running) ports(name string) []*app.ProcessStatus {
 	var all []*app.ProcessStatus
-	for _, u := range r.Status().Upstreams {
-		for _, p := range u.Peers {
-			if u.Name == name && p.Process != nil {
+	upstreams := r.Status().Upstreams
+	for i := range upstreams {
+		for _, p := range upstreams[i].Peers {
+			if upstreams[i].Name == name && p.Process != nil {
 				all = append(all, p.Process)
 			}
 		}
