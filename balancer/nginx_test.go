@@ -1,6 +1,7 @@
 package balancer_test
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/http"
@@ -37,16 +38,40 @@ func (r rival) maxFails() int {
 	}
 }
 
-// TestRoundRobin_SequenceOfNginx runs Debian's nginx and a RoundRobin with the same peers, and compares which peers each
-// request goes to, failed attempts included.
-func TestRoundRobin_SequenceOfNginx(t *testing.T) {
-	program, err := exec.LookPath("nginx")
-	if err != nil {
-		if os.Getenv("SPILLWAY_REQUIRE_BACKENDS") != "" {
-			t.Fatal("nginx is not installed")
-		}
-		t.Skip("nginx is not installed")
+// request is what a comparison varies between requests. The zero value is one from 127.0.0.1 without a key.
+type request struct {
+	client string // what nginx is told of the client by X-Real-IP
+	key    string // the value of $arg_k
+}
+
+// comparison is a group with its method and requests.
+type comparison struct {
+	method   string // of nginx: a directive, or nothing for round robin
+	picker   func() balancer.Picker
+	rivals   []rival
+	requests []request
+}
+
+// TestPickers_SequencesOfNginx runs Debian's nginx and a picker with the same peers, and compares which peers each request
+// goes to, failed attempts included.
+func TestPickers_SequencesOfNginx(t *testing.T) {
+	program := nginx(t)
+	for name, c := range comparisons() {
+		t.Run(name, func(t *testing.T) {
+			addresses := listen(t, c.rivals)
+			want := askNginx(t, program, c, addresses)
+			got := askPicker(t, c, addresses)
+			for i := range want {
+				if got[i] != want[i] {
+					t.Fatalf("request %d %+v: got %s, nginx %s\nall of nginx: %q", i, c.requests[i], got[i], want[i], want)
+				}
+			}
+		})
 	}
+}
+
+func comparisons() map[string]comparison {
+	all := map[string]comparison{}
 	for name, rivals := range map[string][]rival{
 		"eight equal peers":      {{}, {}, {}, {}, {}, {}, {}, {}},
 		"weights 5 1 1":          {{weight: 5}, {weight: 1}, {weight: 1}},
@@ -58,18 +83,52 @@ func TestRoundRobin_SequenceOfNginx(t *testing.T) {
 		"refusals do not count":  {{refuses: true, weight: 3, fails: -1}, {weight: 2}, {}},
 		"two refuse of four":     {{refuses: true, weight: 3}, {}, {refuses: true}, {weight: 2}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			addresses := listen(t, rivals)
-			const requests = 40
-			want := askNginx(t, program, rivals, addresses, requests)
-			got := askPicker(t, rivals, addresses, requests)
-			for i := range want {
-				if got[i] != want[i] {
-					t.Fatalf("request %d: got %s, nginx %s\nall of nginx: %q", i, got[i], want[i], want)
-				}
-			}
-		})
+		roundRobin := func() balancer.Picker { return balancer.NewRoundRobin() }
+		leastConn := func() balancer.Picker { return balancer.NewLeastConn() }
+		all["round_robin/"+name] = comparison{"", roundRobin, rivals, make([]request, 40)}
+		all["least_conn/"+name] = comparison{"least_conn;", leastConn, rivals, make([]request, 40)}
+		if rivals[len(rivals)-1].backup {
+			continue // nginx refuses backup peers with the methods below
+		}
+		hash := func() balancer.Picker { return balancer.NewHash() }
+		ketama := func() balancer.Picker { return balancer.NewKetama() }
+		ipHash := func() balancer.Picker { return balancer.NewIPHash() }
+		all["hash/"+name] = comparison{"hash $arg_k;", hash, rivals, keys()}
+		all["ketama/"+name] = comparison{"hash $arg_k consistent;", ketama, rivals, keys()}
+		all["ip_hash/"+name] = comparison{"ip_hash;", ipHash, rivals, clients()}
 	}
+	return all
+}
+
+// keys are requests with different keys, each of them twice, and some without one.
+func keys() (all []request) {
+	for i := range 60 {
+		all = append(all, request{key: fmt.Sprintf("key-%d", i%30)})
+	}
+	return append(all, request{}, request{key: "x"}, request{}, request{})
+}
+
+// clients are requests of different clients.
+func clients() (all []request) {
+	for i := range 40 {
+		all = append(all,
+			request{client: fmt.Sprintf("10.%d.%d.%d", i*7%256, i*13%256, i)},
+			request{client: fmt.Sprintf("2001:db8:%x::%x", i*31, i)})
+	}
+	return append(all, request{client: "10.7.13.200"}, request{client: "10.7.13.201"}, request{client: "::1"})
+}
+
+// nginx returns the program, or skips the test where there is none.
+func nginx(t *testing.T) string {
+	t.Helper()
+	program, err := exec.LookPath("nginx")
+	if err != nil {
+		if os.Getenv("SPILLWAY_REQUIRE_BACKENDS") != "" {
+			t.Fatal("nginx is not installed")
+		}
+		t.Skip("nginx is not installed")
+	}
+	return program
 }
 
 // listen starts the peers and returns their addresses.
@@ -77,46 +136,88 @@ func listen(t *testing.T, rivals []rival) []string {
 	t.Helper()
 	var addresses []string
 	for _, r := range rivals {
-		s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-		addresses = append(addresses, s.Listener.Addr().String())
 		if r.refuses {
-			s.Close()
-		} else {
-			t.Cleanup(s.Close)
+			addresses = append(addresses, reserve(t))
+			continue
 		}
+		s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		t.Cleanup(s.Close)
+		addresses = append(addresses, s.Listener.Addr().String())
 	}
 	return addresses
 }
 
-// askNginx sends requests through nginx and returns the peers of each, as $upstream_addr has them.
-func askNginx(t *testing.T, program string, rivals []rival, addresses []string, requests int) []string {
+// reserve returns an address of this machine at which nobody listens, and nobody else will: the same port of 127.0.0.1, from
+// where connections go out, is taken until the test ends.
+func reserve(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	var servers strings.Builder
-	for i, r := range rivals {
-		fmt.Fprintf(&servers, "server %s weight=%d max_fails=%d", addresses[i], max(r.weight, 1), r.maxFails())
-		if r.backup {
-			servers.WriteString(" backup")
-		}
-		if r.down {
-			servers.WriteString(" down")
-		}
-		servers.WriteString(";\n")
-	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	front := free.Addr().String()
-	free.Close()
+	t.Cleanup(func() { l.Close() })
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.JoinHostPort("127.0.0.2", port)
+}
+
+// askNginx sends the requests through nginx and returns the peers of each, as $upstream_addr has them.
+func askNginx(t *testing.T, program string, c comparison, addresses []string) []string {
+	t.Helper()
+	address := startNginx(t, program, c, addresses)
+	var all []string
+	for _, r := range c.requests {
+		resp := ask(t, address, r)
+		resp.Body.Close()
+		all = append(all, resp.Header.Get("X-Peers"))
+	}
+	return all
+}
+
+// ask sends one request to nginx and returns its response, with the body still to be read.
+func ask(t *testing.T, address string, r request) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/?k="+r.key, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.client != "" {
+		req.Header.Set("X-Real-IP", r.client)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp
+}
+
+// startNginx returns the address at which nginx serves.
+func startNginx(t *testing.T, program string, c comparison, addresses []string) string {
+	t.Helper()
+	dir := t.TempDir()
+	servers := c.method + "\n"
+	for i, r := range c.rivals {
+		servers += fmt.Sprintf("server %s weight=%d max_fails=%d", addresses[i], max(r.weight, 1), r.maxFails())
+		if r.backup {
+			servers += " backup"
+		}
+		if r.down {
+			servers += " down"
+		}
+		servers += ";\n"
+	}
+	address := reserve(t)
 	conf := filepath.Join(dir, "nginx.conf")
 	text := fmt.Sprintf(`daemon off; master_process off; worker_processes 1; pid %[1]s/pid; error_log %[1]s/error.log;
 events {}
 http { access_log off; client_body_temp_path %[1]s/a; proxy_temp_path %[1]s/b; fastcgi_temp_path %[1]s/c;
 uwsgi_temp_path %[1]s/d; scgi_temp_path %[1]s/e;
+set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP;
 upstream app { %[2]s }
 server { listen %[3]s; location / { proxy_pass http://app; add_header X-Peers $upstream_addr always; } } }
-`, dir, servers.String(), front)
+`, dir, servers, address)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -128,17 +229,8 @@ server { listen %[3]s; location / { proxy_pass http://app; add_header X-Peers $u
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	awaitPort(t, front)
-	var all []string
-	for range requests {
-		resp, err := http.Get("http://" + front + "/")
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
-		all = append(all, resp.Header.Get("X-Peers"))
-	}
-	return all
+	awaitPort(t, address)
+	return address
 }
 
 // awaitPort waits until somebody listens, without asking for a response.
@@ -157,11 +249,40 @@ func awaitPort(t *testing.T, address string) {
 	}
 }
 
-// askPicker lets a RoundRobin choose for as many requests, with the attempts that nginx would make.
-func askPicker(t *testing.T, rivals []rival, addresses []string, requests int) []string {
+// askPicker lets a picker choose for the requests, with the attempts that nginx would make.
+func askPicker(t *testing.T, c comparison, addresses []string) []string {
+	t.Helper()
+	g := groupOf(t, c, addresses)
+	picker, now, hint := c.picker(), time.Now(), balancer.Hint{}
+	var all []string
+	for _, r := range c.requests {
+		var tried []string
+		hint.Reset()
+		hint.Now, hint.Key, hint.Client = now, []byte(r.key), cmp.Or(r.client, "127.0.0.1")
+		for p := picker.Pick(g.Peers(), &hint); p != nil; p = picker.Pick(g.Peers(), &hint) {
+			hint.Tried.Add(p.Index())
+			tried = append(tried, p.Address())
+			refused := c.rivals[p.Index()].refuses
+			outcome := upstream.Succeeded
+			if refused {
+				outcome = upstream.Broken
+			}
+			p.Report(p.Runs(), outcome, now)
+			p.Free()
+			if !refused {
+				break
+			}
+		}
+		all = append(all, strings.Join(tried, ", "))
+	}
+	return all
+}
+
+// groupOf makes the group of a comparison.
+func groupOf(t *testing.T, c comparison, addresses []string) *upstream.Group {
 	t.Helper()
 	opts := upstream.GroupOptions{Name: "app", Protocol: speaker{}}
-	for i, r := range rivals {
+	for i, r := range c.rivals {
 		opts.Peers = append(opts.Peers, upstream.PeerOptions{
 			Address: addresses[i], Weight: r.weight, Backup: r.backup, Down: r.down,
 			MaxFails: r.maxFails(), FailTimeout: 10 * time.Second,
@@ -171,21 +292,5 @@ func askPicker(t *testing.T, rivals []rival, addresses []string, requests int) [
 	if err != nil {
 		t.Fatal(err)
 	}
-	picker, now := balancer.NewRoundRobin(), time.Now()
-	var all []string
-	for range requests {
-		var tried []string
-		hint := balancer.Hint{Now: now}
-		for p := picker.Pick(g.Peers(), &hint); p != nil; p = picker.Pick(g.Peers(), &hint) {
-			hint.Tried.Add(p.Index())
-			tried = append(tried, p.Address())
-			if !rivals[p.Index()].refuses {
-				p.Report(p.Runs(), upstream.Succeeded, now)
-				break
-			}
-			p.Report(p.Runs(), upstream.Broken, now)
-		}
-		all = append(all, strings.Join(tried, ", "))
-	}
-	return all
+	return g
 }

@@ -10,7 +10,7 @@ import (
 // adds the effective weight of every usable peer to its current weight, takes the peer with the greatest current weight
 // and takes the sum of the effective weights off it. One RoundRobin serves one group.
 //
-// Pick holds a lock for some dozens of nanoseconds per peer; BenchmarkRoundRobin shows them.
+// Pick holds a lock for some dozens of nanoseconds per peer; BenchmarkPick shows them.
 type RoundRobin struct {
 	mu    sync.Mutex // guards all below
 	turns []turn     // by Peer.Index
@@ -50,15 +50,9 @@ func (r *RoundRobin) next(peers []*upstream.Peer, hint *Hint, backups bool) *ups
 		if p.Backup() != backups || hint.Tried.Has(i) || !p.Usable(hint.Now) {
 			continue
 		}
-		if i >= len(r.turns) || r.turns[i].peer != p {
-			r.welcome(p)
-		}
-		t := &r.turns[i]
-		effective := p.EffectiveWeight()
-		total += effective
-		t.current += effective
-		if best == nil || t.current > greatest {
-			best, greatest = p, t.current
+		total += r.add(p, hint)
+		if current := r.turns[i].current; best == nil || current > greatest {
+			best, greatest = p, current
 		}
 	}
 	if best != nil {
@@ -67,10 +61,39 @@ func (r *RoundRobin) next(peers []*upstream.Peer, hint *Hint, backups bool) *ups
 	return best
 }
 
-// welcome begins the turns of a peer that was not there before; those of the others go on.
-func (r *RoundRobin) welcome(p *upstream.Peer) {
-	if missing := p.Index() + 1 - len(r.turns); missing > 0 {
+// add gives p what each usable peer gets in a turn, and returns how much that is.
+func (r *RoundRobin) add(p *upstream.Peer, hint *Hint) int64 {
+	effective := p.EffectiveWeight(hint.Now)
+	r.turnOf(p).current += effective
+	return effective
+}
+
+// turnOf returns what is known of p. The turns of a peer that was not there before begin; those of the others go on.
+func (r *RoundRobin) turnOf(p *upstream.Peer) *turn {
+	i := p.Index()
+	if missing := i + 1 - len(r.turns); missing > 0 {
 		r.turns = append(r.turns, make([]turn, missing)...)
 	}
-	r.turns[p.Index()] = turn{peer: p}
+	if r.turns[i].peer != p {
+		r.turns[i] = turn{peer: p}
+	}
+	return &r.turns[i]
+}
+
+// charge makes the present turn that of a primary peer which a sticky request was bound to, so that the others get more of
+// those that are not bound. As in nginx one such turn in a row counts: the peer of many clients does not sink without end.
+func (r *RoundRobin) charge(peers []*upstream.Peer, bound *upstream.Peer, hint *Hint) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	others := int64(totalWeight(peers) - bound.Weight())
+	if r.turnOf(bound).current <= -others*upstream.WeightUnit {
+		return
+	}
+	total := r.add(bound, hint)
+	for _, p := range peers {
+		if p != bound && !p.Backup() && p.Usable(hint.Now) {
+			total += r.add(p, hint)
+		}
+	}
+	r.turnOf(bound).current -= total
 }

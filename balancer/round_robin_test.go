@@ -3,7 +3,6 @@ package balancer_test
 import (
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,40 +121,4 @@ func TestRoundRobin_ManyGoroutines(t *testing.T) {
 			t.Errorf("peer %d: got %d requests, want 1000", peer.Index(), got)
 		}
 	}
-}
-
-func BenchmarkRoundRobin(b *testing.B) {
-	g, p := group(b, make([]upstream.PeerOptions, 8)...), balancer.NewRoundRobin()
-	now := time.Now()
-	b.ReportAllocs()
-	b.RunParallel(func(pb *testing.PB) {
-		hint := balancer.Hint{Now: now}
-		for pb.Next() {
-			p.Pick(g.Peers(), &hint)
-		}
-	})
-}
-
-// TestRoundRobin_KeepsTheLimitOfSlots: choosing a peer and taking its slot is one step.
-func TestRoundRobin_KeepsTheLimitOfSlots(t *testing.T) {
-	const limit = 3
-	g, p := group(t, upstream.PeerOptions{MaxConns: limit}, upstream.PeerOptions{MaxConns: limit}), balancer.NewRoundRobin()
-	var wg sync.WaitGroup
-	var used [2]atomic.Int64
-	for range 32 {
-		wg.Go(func() {
-			for range 5000 {
-				peer := p.Pick(g.Peers(), &balancer.Hint{Now: time.Now()})
-				if peer == nil {
-					continue
-				}
-				if got := used[peer.Index()].Add(1); got > limit {
-					t.Errorf("got %d slots of peer %d in use, want at most %d", got, peer.Index(), limit)
-				}
-				used[peer.Index()].Add(-1)
-				peer.Free()
-			}
-		})
-	}
-	wg.Wait()
 }

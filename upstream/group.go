@@ -23,6 +23,8 @@ type GroupOptions struct {
 	HoldTimeout time.Duration // how long a request waits for a process that is Coming, or for the first peer; 0: not at all
 	Retries     RetryBudget   // of all requests together; zero: no bound, as in nginx
 
+	Flights Flights // until when an attempt counts for FlightTime; zero: nobody asks
+
 	MaxRequests       int         // requests of one process, from SetState(Serving) on, until OnSpent is called; 0: never
 	MaxRequestsJitter int         // up to as many more, at random, so that not all processes are spent at once
 	OnSpent           func(*Peer) // called once per process, on a goroutine of its own; nil: nothing is counted
@@ -46,6 +48,8 @@ type Group struct {
 	leaving    []*Peer                 // removed; some of them still have slots in use
 
 	concurrency       int
+	flights           Flights
+	made              time.Time // where the times of flights begin
 	maxRequests       int
 	maxRequestsJitter int
 	onSpent           func(*Peer)
@@ -69,6 +73,7 @@ func NewGroup(opts GroupOptions) (*Group, error) {
 	}
 	g := &Group{
 		name: opts.Name, scheme: opts.Scheme, protocol: opts.Protocol,
+		flights: opts.Flights, made: time.Now(),
 		concurrency: opts.Concurrency, maxRequestsJitter: max(opts.MaxRequestsJitter, 0), onSpent: opts.OnSpent, onWait: opts.OnWait,
 		keepalive: opts.Keepalive, keepaliveTimeout: opts.KeepaliveTimeout, keepaliveRequests: opts.KeepaliveRequests,
 	}

@@ -22,6 +22,9 @@ func (p *Peer) SetHealth(run uint64, health Health) (changed bool) {
 	changed = p.runs.Load() == run && p.Health() != health
 	if changed {
 		p.health.Store(uint32(health))
+		if health == Healthy {
+			p.startSlowly(time.Now())
+		}
 	}
 	p.mu.Unlock()
 	if changed && health == Unhealthy {
@@ -57,7 +60,7 @@ func (g *Group) Panics(now time.Time) bool {
 // HasSound says whether a peer of the group serves that neither failures nor probes speak against.
 func (g *Group) HasSound(now time.Time) bool {
 	for _, p := range g.Peers() {
-		if !p.down && p.State() == Serving && p.Health() == Healthy && !p.Disabled(now) {
+		if !p.down && !p.drain && p.State() == Serving && p.Health() == Healthy && !p.Disabled(now) {
 			return true
 		}
 	}

@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"net"
 	"strings"
@@ -18,6 +20,8 @@ type PeerOptions struct {
 	MaxConns    int           // requests in flight at most; 0 is no limit
 	Backup      bool          // used only when no other peer is usable
 	Down        bool          // never used
+	Drain       bool          // used only by requests that are bound to it by their cookie
+	SlowStart   time.Duration // for how long its weight grows once it is usable again, see Share; 0 is not at all
 	State       State         // what is known of its process at first; 0 is Serving
 	Name        string        // the host name that Address was resolved from, "" for one that was written as it is
 }
@@ -36,6 +40,9 @@ type Peer struct {
 	limit       uint64 // slots, or noLimit
 	backup      bool
 	down        bool
+	drain       bool
+	slowStart   time.Duration
+	route       string
 	group       *Group
 
 	slots     atomic.Uint64 // state and slots in use, see slot.go
@@ -46,6 +53,8 @@ type Peer struct {
 	spentAt   atomic.Uint64 // the number of requests with which the present process has had its max_requests; 0: none
 	failures  atomic.Uint64 // failed attempts since the start, for the status page
 	health    atomic.Uint32 // a Health; changed under mu
+	slowSince atomic.Int64  // Unix time in ns since when the weight grows; 0: it has grown
+	times     times         // see times.go
 
 	diedAt   atomic.Int64  // Unix time in ns since when the present process is suspected, see died; 0: it is not
 	fails    atomic.Int64  // since the last success after a check; changed under mu, read without it where 0 is enough
@@ -71,7 +80,8 @@ func newPeer(g *Group, index int, opts PeerOptions) (*Peer, error) {
 	p := &Peer{
 		address: opts.Address, name: opts.Name, network: "tcp", target: opts.Address, index: index, group: g,
 		weight: max(opts.Weight, 1), maxFails: opts.MaxFails, failTimeout: opts.FailTimeout,
-		limit: limitOf(opts.MaxConns, g.concurrency), backup: opts.Backup, down: opts.Down,
+		limit: limitOf(opts.MaxConns, g.concurrency), backup: opts.Backup, down: opts.Down, drain: opts.Drain,
+		slowStart: opts.SlowStart, route: routeOf(opts.Address),
 	}
 	if path, ok := strings.CutPrefix(opts.Address, "unix:"); ok {
 		p.network, p.target = "unix", path
@@ -104,9 +114,25 @@ func (p *Peer) Weight() int { return p.weight }
 // Backup says that the peer is used only when no other is usable.
 func (p *Peer) Backup() bool { return p.backup }
 
-// Usable says whether the peer may be chosen for an attempt, by nginx's rules and the verdict of probes: not down, serving,
-// with a free slot and not passed over.
-func (p *Peer) Usable(now time.Time) bool {
+// Route returns what stands for the peer in the cookie of a sticky group, as in nginx: the MD5 of its address in hexadecimal
+// digits.
+func (p *Peer) Route() string { return p.route }
+
+// routeOf does not keep the address secret from who can guess it; it keeps it out of sight, and gives it a fixed length.
+func routeOf(address string) string {
+	sum := md5.Sum([]byte(address))
+	return hex.EncodeToString(sum[:])
+}
+
+// FailTimeout returns nginx's fail_timeout of the peer.
+func (p *Peer) FailTimeout() time.Duration { return p.failTimeout }
+
+// Usable says whether the peer may be chosen for an attempt, by nginx's rules and the verdict of probes: not down, not drained,
+// serving, with a free slot and not passed over.
+func (p *Peer) Usable(now time.Time) bool { return !p.drain && p.UsableByBound(now) }
+
+// UsableByBound is Usable for a request that is bound to the peer by its cookie: one that is drained takes it.
+func (p *Peer) UsableByBound(now time.Time) bool {
 	return !p.down && p.slots.Load() < p.limit && !p.PassedOver(now)
 }
 
@@ -121,23 +147,13 @@ func (p *Peer) Disabled(now time.Time) bool {
 	return now.Sub(p.checked) <= p.failTimeout
 }
 
-// EffectiveWeight returns the weight for one turn of smooth weighted round robin, and lets a weight that failures
-// lowered recover by one, as nginx does at each turn.
-func (p *Peer) EffectiveWeight() int64 {
-	effective := p.effective.Load()
-	if effective < int64(p.weight) {
-		p.effective.CompareAndSwap(effective, effective+1)
-	}
-	return effective
-}
-
 // Report tells the peer how an attempt on its run-th process ended (Runs, asked between Take and Lease): what a process did
 // that was replaced meanwhile says nothing about the next. It returns true when failures have reached max_fails, so that the
 // peer is disabled from now on (nginx's warning "upstream server temporarily disabled").
 func (p *Peer) Report(run uint64, outcome Outcome, now time.Time) (disabled bool) {
 	switch outcome {
 	case Succeeded:
-		p.succeeded(run)
+		p.succeeded(run, now)
 	case Broken, Died:
 		p.failures.Add(1)
 		return p.failed(run, outcome, now)
@@ -147,14 +163,16 @@ func (p *Peer) Report(run uint64, outcome Outcome, now time.Time) (disabled bool
 }
 
 // succeeded forgets failures once the peer was checked after its last one.
-func (p *Peer) succeeded(run uint64) {
+func (p *Peer) succeeded(run uint64, now time.Time) {
 	if p.fails.Load() == 0 {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.runs.Load() == run && p.accessed.Before(p.checked) {
-		p.fails.Store(0)
+		if p.fails.Swap(0) >= int64(p.maxFails) {
+			p.startSlowly(now)
+		}
 	}
 }
 
@@ -200,3 +218,6 @@ func (p *Peer) Failures() uint64 { return p.failures.Load() }
 
 // Down says that the configuration takes the peer out of use.
 func (p *Peer) Down() bool { return p.down }
+
+// Drain says that the configuration leaves the peer to the requests that are bound to it.
+func (p *Peer) Drain() bool { return p.drain }

@@ -176,8 +176,8 @@ func TestPeer_FailuresLowerTheWeight(t *testing.T) {
 		p.Report(p.Runs(), upstream.Broken, at(0))
 	}
 	for _, want := range []int64{0, 1, 2, 3, 4, 5, 5} {
-		if got := p.EffectiveWeight(); got != want {
-			t.Errorf("got weight %d, want %d", got, want)
+		if got := p.EffectiveWeight(at(0)); got != want*upstream.WeightUnit {
+			t.Errorf("got weight %d, want %d units", got, want)
 		}
 	}
 }
@@ -195,7 +195,7 @@ func TestPeer_PredecessorsFailuresCountForNobody(t *testing.T) {
 		p.SetState(upstream.Coming)
 		p.SetState(upstream.Serving)
 		late.Wait()
-		if !p.Usable(at(0)) || p.Fails() != 0 || p.EffectiveWeight() != 1 {
+		if !p.Usable(at(0)) || p.Fails() != 0 || p.EffectiveWeight(at(0)) != upstream.WeightUnit {
 			t.Fatal("a process is out of use for what its predecessor did")
 		}
 	}

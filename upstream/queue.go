@@ -380,7 +380,7 @@ func (q *queue) reasonOf(w *Waiter, now time.Time) reason {
 	}
 	for _, p := range peers {
 		switch state := p.State(); {
-		case p.down || state == Away || state == Gone:
+		case p.down || p.drain || state == Away || state == Gone:
 		case state == Serving && !p.PassedOver(now) && !w.Tried(p):
 			if q.timeout[forSlot] > 0 {
 				return forSlot

@@ -130,6 +130,7 @@ func (p *Peer) SetState(state State) {
 		}
 		if state == Serving && !renewed { // before anybody can take a slot
 			p.renew()
+			p.startSlowly(time.Now())
 			renewed = true
 		}
 		if !p.slots.CompareAndSwap(word, word&slotsMask|uint64(state)*stateUnit) {
@@ -150,6 +151,7 @@ func (p *Peer) SetState(state State) {
 func (p *Peer) renew() {
 	p.mu.Lock() // what is reported of the process before counts until here
 	p.forget()
+	p.times.forget()
 	p.runs.Add(1)
 	p.mu.Unlock()
 	if g := p.group; g.maxRequests > 0 {
