@@ -99,6 +99,7 @@ type Location struct {
 type Settings struct {
 	Buffering Buffering // of responses
 	Request   Request
+	Response  Response
 	Retry     Retry
 	Script    Script
 

@@ -15,6 +15,7 @@ func DefaultSettings() Settings {
 		Buffering: Buffering{On: true, BufferSize: 8 * KiB, Buffers: Buffers{8, 8 * KiB}, MaxTempFileSize: 1 * GiB},
 		// nginx's buffer on 64-bit systems.
 		Request:        Request{Buffering: true, MaxSize: 1 * MiB, BufferSize: 16 * KiB},
+		Response:       Response{Redirect: Redirect{Default: true}},
 		Retry:          Retry{On: []string{"error", "timeout"}},
 		ConnectTimeout: Duration(60 * time.Second),
 		SendTimeout:    Duration(60 * time.Second),

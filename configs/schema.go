@@ -78,7 +78,7 @@ func clientFields() []field[Client] {
 
 // settingFields are allowed at the top level, in a server, in an upstream and in a location.
 func settingFields() []field[Settings] {
-	return []field[Settings]{
+	return slices.Concat(responseFields(), []field[Settings]{
 		value("buffering", (*reader).flag, func(s *Settings) *bool { return &s.Buffering.On }),
 		value("buffer_size", (*reader).bufferSize, func(s *Settings) *Size { return &s.Buffering.BufferSize }),
 		value("buffers", (*reader).buffers, func(s *Settings) *Buffers { return &s.Buffering.Buffers }),
@@ -100,7 +100,7 @@ func settingFields() []field[Settings] {
 		value("root", (*reader).optionalPath, func(s *Settings) *string { return &s.Script.Root }),
 		value("index", (*reader).text, func(s *Settings) *string { return &s.Script.Index }),
 		value("split_path_info", (*reader).text, func(s *Settings) *string { return &s.Script.SplitPathInfo }),
-	}
+	})
 }
 
 func accessLogFields() []field[AccessLog] {

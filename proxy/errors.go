@@ -84,4 +84,5 @@ func (ex *Exchange) SetError(err error) {
 		http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge, StatusClientGone:
 		ex.CloseClient = true
 	}
+	ex.addFields()
 }

@@ -47,6 +47,8 @@ type Exchange struct {
 	Bytes       []byte
 	Length      int64 // of Content in bytes, -1 when it is not known before its end
 	CloseClient bool  // the client's connection is not used again
+	LimitRate   int64 // of Content in bytes per second; 0 is no limit. Serve sets nginx's limit_rate, a handler may change it
+	LimitAfter  int64 // bytes of Content that do not count for LimitRate: nginx's limit_rate_after
 
 	// The record that the access log and the metrics read in Finish.
 	Upstream      string        // name of the group, "" when none was asked
@@ -62,6 +64,7 @@ type Exchange struct {
 
 	fields   iter.Seq2[[]byte, []byte] // of fieldsOf; kept by Reset
 	fieldsOf *fasthttp.RequestHeader
+	text     []byte // memory of addFields; kept by Reset
 
 	front    *Front
 	finished bool
@@ -203,5 +206,5 @@ func (ex *Exchange) Gone() bool {
 
 // Reset prepares the exchange for the next request; the front calls it after Finish. What only grows is kept.
 func (ex *Exchange) Reset() {
-	*ex = Exchange{Attempts: ex.Attempts[:0], fields: ex.fields, fieldsOf: ex.fieldsOf}
+	*ex = Exchange{Attempts: ex.Attempts[:0], fields: ex.fields, fieldsOf: ex.fieldsOf, text: ex.text}
 }

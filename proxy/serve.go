@@ -83,7 +83,9 @@ func (f *Front) Serve(ex *Exchange) {
 	if err := ex.Protect("handling the request", func() error { return f.serve(ex) }); err != nil {
 		ex.OnGone(nil) // what the handler wanted to stop is over, even if it has panicked
 		ex.SetError(err)
+		return
 	}
+	ex.addFields()
 }
 
 // Welcomes says whether the body of the request would be read: there is a location for it, and its declared length is
@@ -106,6 +108,7 @@ func (f *Front) serve(ex *Exchange) error {
 		return &StatusError{Code: http.StatusNotFound}
 	}
 	ex.Route = route
+	ex.LimitRate, ex.LimitAfter = route.LimitRate, route.LimitAfter
 	if err := ex.prepare(); err != nil {
 		return err
 	}

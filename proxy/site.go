@@ -11,6 +11,10 @@ type Route struct {
 	Path    string  // the location's path, as configured
 	Handler Handler // answers; nil: 404
 	MaxBody int64   // client_max_body_size in bytes; 0 is no limit
+
+	AddHeader  []AddedField
+	LimitRate  int64 // limit_rate in bytes per second; 0 is no limit
+	LimitAfter int64 // limit_rate_after in bytes
 }
 
 // tooLarge says whether a body of the declared length is beyond the limit; -1 is no declared length.

@@ -23,14 +23,17 @@ func (r *Response) NameConnection(value []byte) {
 	r.named = append(append(r.named, ','), value...)
 }
 
-// AddField copies one field of the peer's response into r.Header, unless it belongs to the connection to the peer, frames
-// the body, or is one that nginx hides from clients (X-Accel-*, X-Pad, Date and Server, which are ours to send). Names
-// keep the peer's letter case. The caller has checked that name is a token and that value has no control bytes.
+// AddField takes one field of the peer's response over, unless it belongs to the connection to the peer or frames the body:
+// it goes to r.Field, or else into r.Header unless it is Hidden. Names keep the peer's letter case. The caller has checked
+// that name is a token and that value has no control bytes.
 func (r *Response) AddField(name, value []byte) {
-	if PerConnection(name) || hidden(name) || (len(r.named) > 0 && httpfield.Named(r.named, name)) {
-		return
+	switch {
+	case PerConnection(name) || len(r.named) > 0 && httpfield.Named(r.named, name):
+	case r.Field != nil:
+		r.Field(name, value)
+	case !Hidden(name):
+		r.Header.AddBytesKV(name, value)
 	}
-	r.Header.AddBytesKV(name, value)
 }
 
 // PerConnection says whether a field is written by each side for its own connection: the hop-by-hop fields and
@@ -39,8 +42,9 @@ func PerConnection(name []byte) bool {
 	return httpfield.HopByHop(name) || httpfield.Is(name, "content-length")
 }
 
-// hidden names what nginx does not pass on: proxy_hide_header's defaults and all of X-Accel.
-func hidden(name []byte) bool {
+// Hidden names what nginx does not pass on to clients unless it is told to: proxy_hide_header's defaults (Date and Server are
+// ours to send) and all of X-Accel.
+func Hidden(name []byte) bool {
 	switch len(name) {
 	case 4:
 		return httpfield.Is(name, "date")
@@ -49,6 +53,9 @@ func hidden(name []byte) bool {
 	case 6:
 		return httpfield.Is(name, "server")
 	default:
-		return len(name) > 8 && httpfield.Is(name[:8], "x-accel-")
+		return Accel(name)
 	}
 }
+
+// Accel says whether a field is one by which a peer tells the proxy what to do with its response: nginx's X-Accel-*.
+func Accel(name []byte) bool { return len(name) > 8 && httpfield.Is(name[:8], "x-accel-") }

@@ -59,7 +59,10 @@ type Response struct {
 	Header *fasthttp.ResponseHeader // filled through AddField and SetStatus
 	Buf    []byte                   // nginx's buffer_size: the head must fit; kept by the caller until the attempt ends
 	Head   bool                     // the request's method was HEAD: there is no body, whatever the head says
-	Stderr func(line []byte)        // gets what a FastCGI process wrote to its standard error; nil drops it
+	// Field gets each field that may go further, the hidden ones too, and adds it to Header if it is to; the slices are valid
+	// until it returns. nil adds those that are not Hidden.
+	Field  func(name, value []byte)
+	Stderr func(line []byte) // gets what a FastCGI process wrote to its standard error; nil drops it
 
 	Length   int64     // declared length of the body in bytes, -1 when the peer did not say
 	Prefix   []byte    // body bytes that came with the head, decoded; they lie in Buf

@@ -45,7 +45,7 @@ var ours = []struct {
 	{"upstream/fastcgi", []string{"upstream", "upstream/cgi"}},
 	{"upstream/scgi", []string{"upstream", "upstream/cgi"}},
 	{"upstream/uwsgi", []string{"upstream", "upstream/cgi"}},
-	{"proxy/relay", []string{"proxy", "balancer", "upstream", "buffering"}},
+	{"proxy/relay", []string{"proxy", "proxy/httpfield", "balancer", "upstream", "buffering"}},
 
 	{"cmd/spillway/...", []string{
 		"proxy/...", "balancer", "upstream/...", "buffering", "configs/...", "cmd/spillway/internal/...",

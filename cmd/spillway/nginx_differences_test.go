@@ -264,6 +264,18 @@ var differences = []difference{
 		rewrites: both(seenAccess, `received=\[\d+\]`, "received=[<bytes>]"),
 	},
 	{
+		name: "other X-Accel fields", why: "all fields of this kind are between the application and its front end",
+		rewrites: nginxs(seenResponse, `\nX-Accel-Foo: 2`, ""),
+	},
+	{
+		name: "rewritten URL stays relative", why: "RFC 9110, section 10.2.2: nothing is gained by guessing the scheme and port that the client used",
+		rewrites: nginxs(seenResponse, `Location: http://site.test:\d+/`, "Location: /"),
+	},
+	{
+		name: "charset is not converted", why: "without a charset_map nginx converts nothing either, and says so",
+		rewrites: nginxs(seenErrors, `(?m)^\[error\] (no "charset_map" between|unknown charset) .*`, ""),
+	},
+	{
 		name: "no location", why: "OPEN: no server is known to the exchange when no location of it matches",
 		rewrites: slices.Concat(nginxs(seenErrors, `(?m)^.* is not found .*`, ""), ours(seenAccess, "server=-", "server=site.test")),
 	},

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 )
 
@@ -102,15 +103,15 @@ func (p *place) reset() {
 
 func (p *peer) start(t *testing.T) {
 	t.Helper()
+	if p.refuses {
+		p.addr = heldPort(t)
+		return
+	}
 	var err error
 	if p.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
 	p.addr = p.listener.Addr().String()
-	if p.refuses {
-		p.listener.Close()
-		return
-	}
 	var running sync.WaitGroup
 	t.Cleanup(func() {
 		p.listener.Close()
@@ -125,6 +126,24 @@ func (p *peer) start(t *testing.T) {
 			running.Go(func() { p.serve(conn) }) // ends when either side closes the connection
 		}
 	})
+}
+
+// heldPort returns an address at which nobody listens, and that nobody else gets until the test ends.
+func heldPort(t *testing.T) string {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port)
 }
 
 func (p *peer) serve(conn net.Conn) {

@@ -34,9 +34,10 @@ type place struct {
 	name      string
 	protocol  string // http or fastcgi
 	peers     []*peer
-	keepalive int      // idle connections to the peers
-	settings  []string // nginx's directives without the prefix of their module, as "read_timeout 200ms"
-	journal   *journal // what the peers were asked
+	keepalive int         // idle connections to the peers
+	settings  []string    // nginx's directives without the prefix of their module, as "read_timeout 200ms"
+	twice     [][2]string // settings that the two languages write in different ways: nginx's directive, then the YAML line
+	journal   *journal    // what the peers were asked
 }
 
 // path is what the location is for.
@@ -215,6 +216,9 @@ func (p *place) nginxLocation(r *rival, line func(format string, args ...any)) {
 	for _, d := range differences {
 		line("%s", d.tell[p.protocol])
 	}
+	for _, s := range p.twice {
+		line("%s", strings.ReplaceAll(s[0], "{}", strings.TrimSuffix(p.path(), "/")))
+	}
 	for _, s := range p.settings {
 		key, value, _ := strings.Cut(s, " ")
 		switch {
@@ -264,6 +268,9 @@ func (s setup) yaml(r *rival) string {
 		for _, s := range p.settings {
 			key, value, _ := strings.Cut(s, " ")
 			line("        %s: %s", key, quoted(value))
+		}
+		for _, s := range p.twice {
+			line("        %s", strings.ReplaceAll(s[1], "{}", strings.TrimSuffix(p.path(), "/")))
 		}
 	}
 	return b.String()

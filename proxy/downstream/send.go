@@ -83,6 +83,7 @@ type sender struct {
 	sent    int64 // bytes of the body
 	close   bool  // the connection ends with this response
 	err     error
+	pace    pace
 
 	pieces [4][]byte
 	vector net.Buffers
@@ -99,6 +100,7 @@ func (s *sender) begin() {
 		s.left = ex.Length
 	}
 	s.close = c.mustClose()
+	s.pace.reset(ex.LimitRate, ex.LimitAfter)
 	switch {
 	case s.left >= 0:
 		h.SetContentLength(int(s.left)) // not on 204 and 304
@@ -114,7 +116,9 @@ func (s *sender) begin() {
 	} else if c.head.proto == http10 {
 		h.Set(fasthttp.HeaderConnection, "keep-alive")
 	}
-	h.SetServer(serverName)
+	if len(h.Server()) == 0 {
+		h.SetServer(serverName)
+	}
 	s.memory = c.l.takeBuffer()
 	s.buf = h.AppendBytes((*s.memory)[:0])
 }
@@ -146,8 +150,15 @@ func (s *sender) whole(b []byte) error {
 	return s.frame("", b, "")
 }
 
-// Write sends a piece of the body at once.
+// Write sends a piece of the body: at once, or as fast as the response's rate allows.
 func (s *sender) Write(p []byte) (int, error) {
+	if s.pace.rate > 0 {
+		return s.writePaced(p)
+	}
+	return s.write(p)
+}
+
+func (s *sender) write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
@@ -177,7 +188,7 @@ func (s *sender) Flush() error {
 }
 
 // Writable says whether the client takes more at the moment. Another goroutine may ask, until the exchange is finished.
-func (s *sender) Writable() bool { return s.c.Writable() }
+func (s *sender) Writable() bool { return !s.pace.paused.Load() && s.c.Writable() }
 
 // last ends the body.
 func (s *sender) last() error {

@@ -33,3 +33,14 @@ func ValidValue(value []byte) bool {
 	}
 	return true
 }
+
+// Clean makes the bytes of b from a place on fit for a field: control bytes, which the value of a variable can bring in, become
+// blanks, so that no value can end its line.
+func Clean(b []byte, from int) []byte {
+	for i := from; i < len(b); i++ {
+		if b[i] < ' ' && b[i] != '\t' || b[i] == 0x7f {
+			b[i] = ' '
+		}
+	}
+	return b
+}

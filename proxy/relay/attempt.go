@@ -115,10 +115,14 @@ func (r *run) send() error {
 func (r *run) receive() error {
 	r.conn.Phase = upstream.ReadingHead
 	r.resp.Reset()
+	r.accel.reset()
 	r.resp.Header, r.resp.Buf, r.resp.Head, r.resp.Stderr = r.ex.Response, r.buffer.B, r.ex.Head(), r.onStderr
+	r.resp.Field = r.onField
 	r.resp.Header.DisableNormalizing()          // the peer's letter case
 	r.resp.Header.SetNoDefaultContentType(true) // what an earlier attempt left was reset, and this with it
-	return r.h.opts.Protocol.Receive(r.conn, &r.resp)
+	err := r.h.opts.Protocol.Receive(r.conn, &r.resp)
+	r.obey()
+	return err
 }
 
 // receiveFirst waits for the first bytes of a body of which nothing came with the head. The head does not leave without
@@ -126,7 +130,7 @@ func (r *run) receive() error {
 // body costs no pump. Without buffering the head is not held back.
 func (r *run) receiveFirst() error {
 	resp := &r.resp
-	if resp.Complete || len(resp.Prefix) > 0 || r.h.opts.Unbuffer {
+	if resp.Complete || len(resp.Prefix) > 0 || r.unbuffer {
 		return nil
 	}
 	r.conn.Phase = upstream.ReadingBody

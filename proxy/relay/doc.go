@@ -3,7 +3,7 @@
 //
 // The flow of one exchange, in the order of the files: request.go holds the request body and builds what is sent;
 // attempt.go leases a connection to a peer, sends and receives the head; wait.go picks the peer, or waits for one; busy.go
-// ends what takes a process too long; retry.go decides what a failure leads to; response.go delivers the body, through a
+// ends what takes a process too long; fields.go and rewrite.go say what becomes of the response's fields; retry.go decides what a failure leads to; response.go delivers the body, through a
 // buffering.Pipe unless it is there already; run.go is what one exchange needs on this way, recycled afterwards; log.go has
 // the lines of the error log.
 //

@@ -32,6 +32,7 @@ type Options struct {
 
 	SetHeader []Setting // [set_header], besides the fields that tell the peer about the client
 	Params    []Setting // [params]: CGI variables
+	Fields    FieldRules
 
 	BodyMemory int   // [client_body_buffer_size] in bytes: more of a request body goes to disk
 	BodyLimit  int64 // [client_max_body_size] in bytes; 0 is no limit

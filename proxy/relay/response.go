@@ -27,13 +27,16 @@ func (r *run) respond() {
 	ex.Content, ex.Length = r, r.resp.Length
 	r.lastAttempt().ReceivedBody = int64(len(r.resp.Prefix))
 	r.pauseBusy()
+	if r.unbuffer {
+		ex.LimitRate = 0 // as in nginx: the client would hold the peer
+	}
 	switch {
 	case r.resp.Complete:
 		if !ex.Head() && ex.Length < 0 {
 			ex.Length = int64(len(r.resp.Prefix))
 		}
 		r.endResponse(nil)
-	case r.h.opts.Unbuffer:
+	case r.unbuffer:
 		r.conn.Phase = upstream.ReadingBody
 	default:
 		r.conn.Phase = upstream.ReadingBody

@@ -122,9 +122,11 @@ func TestHandler_Streams(t *testing.T) {
 	}
 }
 
-// TestHandler_UnbufferedHeadDoesNotWait: without buffering the client has the head before the peer has begun the body.
+// TestHandler_UnbufferedHeadDoesNotWait: without buffering, whoever wants it so, the client has the head before the peer has
+// begun the body.
 func TestHandler_UnbufferedHeadDoesNotWait(t *testing.T) {
-	for _, finish := range []bool{false, true} { // ignore_client_abort
+	f := func(unbuffer, finish bool, field string) {
+		t.Helper()
 		gate := make(chan struct{})
 		peer, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -138,13 +140,13 @@ func TestHandler_UnbufferedHeadDoesNotWait(t *testing.T) {
 			}
 			defer conn.Close()
 			_, _ = conn.Read(make([]byte, 4096))
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n")
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n"+field+"\r\n")
 			<-gate
 			_, _ = io.WriteString(conn, "body")
 		}()
 		r := start(t, setup{
 			wire: upstreamtest.HTTP{}, peers: at(peer.Addr().String()),
-			options: func(o *relay.Options) { o.Unbuffer, o.Finish = true, finish },
+			options: func(o *relay.Options) { o.Unbuffer, o.Finish = unbuffer, finish },
 		})
 		resp := r.connect().send(request("GET", "/", "")).head("GET")
 		close(gate)
@@ -152,6 +154,9 @@ func TestHandler_UnbufferedHeadDoesNotWait(t *testing.T) {
 			t.Errorf("got %q, %v", body, err)
 		}
 	}
+	f(true, false, "")
+	f(true, true, "") // ignore_client_abort
+	f(false, false, "x-accel-buffering: NO\r\n")
 }
 
 // TestHandler_NeverCompletesCutResponse: what the peer did not send whole, the client does not take for whole.

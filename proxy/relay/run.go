@@ -37,8 +37,13 @@ type run struct {
 	stuck   bool  // the attempt took longer than busy_timeout
 	sendErr error // the request could not be sent whole; the answer may have come even so
 	resp    upstream.Response
+	accel   accel             // what the peer says about its response
 	buffer  *buffering.Buffer // nginx's buffer_size
 	pipe    *buffering.Pipe   // nil: the response is complete in buffer, or unbuffered
+
+	unbuffer bool   // the response is read at the client's speed
+	text     []byte // memory of what fields are compared with
+	value    []byte // memory of a field's value
 
 	pumped  chan struct{} // capacity 1: the pump has ended
 	bodyErr error         // why the response was cut
@@ -50,6 +55,7 @@ type run struct {
 	onSpillError func(err error)
 	onBodySpill  func(path string)
 	onStderr     func(text []byte)
+	onField      func(name, value []byte)
 }
 
 // begin returns a run for ex.
@@ -59,7 +65,7 @@ func (h *Handler) begin(ex *proxy.Exchange) *run {
 		r = &run{h: h, pumped: make(chan struct{}, 1)}
 		r.onGone, r.onSpill, r.onSpillError = r.cancelAttempt, r.logSpill, r.logSpillError
 		r.onLeave, r.waiter.Pick, r.waiter.Tried = r.waiter.Leave, r.pickFrom, r.triedProcess
-		r.onBodySpill, r.onStderr = r.logBodySpill, r.logStderr
+		r.onBodySpill, r.onStderr, r.onField = r.logBodySpill, r.logStderr, r.field
 	}
 	r.ex = ex
 	ex.Upstream = h.opts.Group.Name()

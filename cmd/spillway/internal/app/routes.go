@@ -68,8 +68,13 @@ func (g *generation) newRoutes(server *configs.Server, parts parts) ([]*proxy.Ro
 		if err != nil {
 			return nil, fmt.Errorf("location %s: %w", l.Path, err)
 		}
+		added, err := newAddedFields(l.Settings.Response.AddHeader)
+		if err != nil {
+			return nil, fmt.Errorf("location %s: %w", l.Path, err)
+		}
 		routes = append(routes, &proxy.Route{
-			Site: site, Path: l.Path, Handler: handler, MaxBody: int64(l.Settings.Request.MaxSize),
+			Site: site, Path: l.Path, Handler: handler, MaxBody: int64(l.Settings.Request.MaxSize), AddHeader: added,
+			LimitRate: int64(l.Settings.Response.LimitRate), LimitAfter: int64(l.Settings.Response.LimitRateAfter),
 		})
 	}
 	return routes, nil
@@ -90,6 +95,10 @@ func (g *generation) newRelay(l *configs.Location, parts parts) (*relay.Handler,
 	if err != nil {
 		return nil, fmt.Errorf("params: %w", err)
 	}
+	fields, err := newFieldRules(&s.Response, group.config.Protocol)
+	if err != nil {
+		return nil, err
+	}
 	opts := relay.Options{
 		Group: group.peers, Picker: group.picker, Arena: parts.arena, Spill: g.spill, Protocol: protocol,
 		Limits: newLimits(&s.Buffering), Unbuffer: !s.Buffering.On,
@@ -97,7 +106,7 @@ func (g *generation) newRelay(l *configs.Location, parts parts) (*relay.Handler,
 			Connect: time.Duration(s.ConnectTimeout), Send: time.Duration(s.SendTimeout), Read: time.Duration(s.ReadTimeout),
 		},
 		Retry:     newRetryPolicy(&s.Retry),
-		SetHeader: setHeader, Params: params,
+		SetHeader: setHeader, Params: params, Fields: fields,
 		BodyMemory: int(s.Request.BufferSize), BodyLimit: int64(s.Request.MaxSize),
 		StreamBody: !s.Request.Buffering, Finish: s.IgnoreClientAbort,
 		KnowLength: group.config.Protocol != configs.HTTP,

@@ -1,0 +1,37 @@
+package configs
+
+// Response is what becomes of a response on its way to the client.
+type Response struct {
+	HideHeader    []string // fields of the peer that the client does not get, besides those that nginx hides
+	PassHeader    []string // fields that nginx hides and the client gets even so
+	IgnoreHeaders []string // nginx's names of fields that do nothing here, such as X-Accel-Redirect
+
+	Redirect     Redirect
+	CookieDomain []Field // domains of cookies and what they become; both may have $variables
+	CookiePath   []Field // how paths of cookies begin, and how instead; both may have $variables
+	CookieFlags  []CookieFlags
+
+	AddHeader []AddedHeader
+
+	LimitRate      Size // bytes per second that the client gets; 0 is no limit
+	LimitRateAfter Size // what the client gets before that
+}
+
+// Redirect says how the URLs in Location and Refresh are rewritten, nginx's proxy_redirect.
+type Redirect struct {
+	Default bool    // the upstream's name and the peer's address are left out
+	Rules   []Field // how URLs begin, and how instead; both may have $variables; empty with Default
+}
+
+// CookieFlags is one rule of nginx's proxy_cookie_flags.
+type CookieFlags struct {
+	Cookie string   // its name, or "~" and a regular expression
+	Flags  []string // secure, httponly, samesite=strict, samesite=lax, samesite=none, nosecure, nohttponly, nosamesite
+}
+
+// AddedHeader is a header field for the client.
+type AddedHeader struct {
+	Name   string
+	Value  string // may have $variables; an empty one is left out
+	Always bool   // with every status, not only those of nginx's add_header
+}
