@@ -69,6 +69,7 @@ func (tr *trial) run(t *testing.T, r *rival, logged *int) observation {
 	reader := bufio.NewReader(conn)
 	for i, request := range tr.send {
 		request = strings.ReplaceAll(request, "{}", strings.TrimSuffix(tr.path(), "/"))
+		tr.journal.closing.Wait() // or it would be chance whether a rival knows that its kept connection has ended
 		*logged++
 		if _, err := io.WriteString(conn, request); err != nil && !errors.Is(err, net.ErrClosed) {
 			o.add(seenFraming, "request not taken whole")

@@ -202,6 +202,14 @@ var differences = []difference{
 		rewrites: nginxs(seenErrors, `(?s)^(\[warn\] [^\n]*)\n(\[error\] [^\n]*)$`, "$2\n$1"),
 	},
 	{
+		name: "peers that have all failed are asked", why: "ADR 9: failures alone never empty an upstream",
+		rewrites: slices.Concat(
+			ours(seenPeers, `(?s)(.*)\n[abc] conn 2: GET /retry-all-fail/2 .*`, "$1"),
+			instead(seenErrors, ".*no live upstreams while connecting [^\n]*", `.* connect\(\) failed [^\n]*/2 HTTP[^\n]*\n[^\n]* temporarily disabled [^\n]*`),
+			instead(seenAccess, `.* addr=\[retry-all-fail\] .*`, `.* addr=\[<[abc]>, <[abc]>, <[abc]>\] [^\n]*`),
+		),
+	},
+	{
 		name: "phase of a client's leaving", why: "nginx still says sending request while it waits for the head",
 		rewrites: slices.Concat(nginxs(seenErrors, "while sending request to upstream", "while reading response header from upstream"),
 			ours(seenAccess, "sent_type=text/html", "sent_type=-")),

@@ -65,7 +65,10 @@ func TestNginx_Failures(t *testing.T) {
 			with("next_upstream http_500"), send: []string{request("POST /", "body")}, differs: []string{"reason"}},
 		{place: several("retry-off", refusing(), answering(good)).with("next_upstream off"), send: []string{get("/")}},
 		{place: several("tries", refusing(), refusing(), answering(good)).with("next_upstream_tries 2"), send: []string{get("/")}},
-		{place: several("retry-all-fail", refusing(), answering(then("", closes)), refusing()), send: []string{get("/1"), get("/2")}},
+		{
+			place: several("retry-all-fail", refusing(), answering(then("", closes)), refusing()), send: []string{get("/1"), get("/2")},
+			differs: []string{"peers that have all failed are asked"},
+		},
 		{place: several("retry-short-body", answering(then(head("200 OK", "Content-Length: 100")+"hello", closes)), answering(good)), send: []string{get("/")}},
 
 		// Peers that are not asked.

@@ -58,6 +58,8 @@ type journal struct {
 	mu      sync.Mutex
 	entries []string
 	asked   chan struct{} // has a value when there is a new entry
+
+	closing sync.WaitGroup // connections whose last answer is on its way
 }
 
 func (j *journal) add(entry string) {
@@ -147,7 +149,13 @@ func heldPort(t *testing.T) string {
 }
 
 func (p *peer) serve(conn net.Conn) {
-	defer conn.Close()
+	ends := false
+	defer func() {
+		conn.Close()
+		if ends {
+			p.journal.closing.Done()
+		}
+	}()
 	p.mu.Lock()
 	p.conns++
 	number := p.conns
@@ -169,6 +177,10 @@ func (p *peer) serve(conn net.Conn) {
 			return
 		}
 		p.journal.add(fmt.Sprintf("%s conn %d: %s\nbody: %s", p.name, number, head, shown(all)))
+		if a.then == closes || a.then == resets {
+			p.journal.closing.Add(1)
+			ends = true
+		}
 		if !a.play(conn) || p.fastcgi && strings.Contains(head, "flags 0") {
 			return // without FCGI_KEEP_CONN the application closes (section 5.1), and nginx waits for that
 		}
