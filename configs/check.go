@@ -67,6 +67,7 @@ func (k *checker) location(l *Location) {
 	}
 	if l.Places.Has("pass") || l.Pass != "" {
 		k.pass(l)
+		k.lane(l)
 	} else {
 		k.refuse(l.Places.At(), "pass is missing: answers from files come later, so every location passes to an upstream")
 	}
@@ -107,6 +108,21 @@ func (k *checker) pass(l *Location) {
 		hint = "; known: " + strings.Join(names, " ")
 	}
 	k.refuse(l.Places.At("pass"), "unknown upstream %s%s", quote(l.Pass), hint)
+}
+
+// lane refuses a lane where nobody waits: it would change nothing.
+func (k *checker) lane(l *Location) {
+	i := slices.IndexFunc(k.config.Upstreams, func(u *Upstream) bool { return u.Name == l.Pass })
+	if i < 0 || l.Lane == LaneNormal {
+		return
+	}
+	u, at := k.config.Upstreams[i], l.Places.At("lane")
+	limited := u.Concurrency > 0 || u.MaxConns > 0 || slices.ContainsFunc(u.Peers, func(p Peer) bool { return p.MaxConns > 0 })
+	if !limited {
+		k.refuse(at, "is for requests that wait, and those of %s do not: it has neither concurrency nor max_conns", quote(u.Name))
+	} else if u.Queue.Length == 0 {
+		k.refuse(at, "is for requests that wait, and those of %s do not: its queue is off", quote(u.Name))
+	}
 }
 
 // buffering holds nginx's relations between the sizes, in nginx's words (ngx_http_fastcgi_merge_loc_conf).

@@ -90,6 +90,7 @@ type Location struct {
 	Path     string // begins with a slash
 	Exact    bool   // the whole path must be equal ("= /x"); else Path is a prefix
 	Pass     string // name of an upstream in Config.Upstreams
+	Lane     Lane   // how urgent its requests are when they wait for a slot
 	Settings Settings
 
 	Places Places

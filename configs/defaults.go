@@ -89,8 +89,13 @@ func DefaultBackend(dir string) Backend {
 // DefaultQueue returns the queue of an upstream with a limit: with a backend or a concurrency.
 func DefaultQueue() Queue {
 	// Passenger has 100, IIS 1000; one that waits costs a few kilobytes. A browser gives up after a minute or two.
-	return Queue{Length: 1000, Timeout: Duration(60 * time.Second)}
+	// A quarter for one client leaves room for others, and for what stands behind one address: an office, or another proxy.
+	// The reserve is two of eight processes.
+	return Queue{Length: 1000, Timeout: Duration(60 * time.Second), PerClient: perClient(1000), Reserve: 25}
 }
+
+// perClient is a client's share of a queue of that length, where the file does not say it.
+func perClient(length int) int { return max(length/4, 1) }
 
 // DefaultRetryBudget returns Envoy's numbers; nginx has no bound.
 func DefaultRetryBudget() RetryBudget { return RetryBudget{Percent: 20, Min: 3} }

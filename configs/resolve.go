@@ -34,7 +34,7 @@ func (d *draft) expandShortForm() Problems {
 	d.servers = []serverDraft{{
 		Server: Server{Listen: d.listen, Names: []string{""}, Places: Places{"": at, "listen": at, "locations": at}},
 		locations: []locationDraft{{
-			Location: Location{Path: "/", Pass: d.upstreams[0].Name, Places: Places{"": at, "path": at, "pass": at}},
+			Location: Location{Path: "/", Pass: d.upstreams[0].Name, Lane: LaneNormal, Places: Places{"": at, "path": at, "pass": at}},
 		}},
 	}}
 	return nil

@@ -62,6 +62,7 @@ func locationFields() []field[locationDraft] {
 	return []field[locationDraft]{
 		{"path", readLocationPath},
 		value("pass", (*reader).text, func(l *locationDraft) *string { return &l.Pass }),
+		value("lane", word([]Lane{LaneExpress, LaneNormal, LaneBulk, LaneAuto}, nil), func(l *locationDraft) *Lane { return &l.Lane }),
 	}
 }
 
@@ -203,6 +204,7 @@ func (r *reader) locations(n *node) ([]locationDraft, bool) {
 	locations := make([]locationDraft, len(n.items))
 	for i, item := range n.items {
 		l := &locations[i]
+		l.Lane = LaneNormal
 		l.Places = section(r, item, l, allLocationFields())
 	}
 	return locations, true

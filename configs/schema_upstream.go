@@ -38,6 +38,8 @@ func queueFields() []field[Queue] {
 	return []field[Queue]{
 		value("length", number(1, anyCount), func(q *Queue) *int { return &q.Length }),
 		value("timeout", (*reader).timeout, func(q *Queue) *Duration { return &q.Timeout }),
+		value("per_client", offOr(number(1, anyCount)), func(q *Queue) *int { return &q.PerClient }),
+		value("reserve", offOr((*reader).percent), func(q *Queue) *int { return &q.Reserve }),
 	}
 }
 
@@ -121,7 +123,9 @@ func (r *reader) queue(n *node) (Queue, bool) {
 		return Queue{}, false
 	}
 	q := DefaultQueue()
-	section(r, n, &q, queueFields())
+	if places := section(r, n, &q, queueFields()); !places.Has("per_client") {
+		q.PerClient = perClient(q.Length)
+	}
 	return q, true
 }
 

@@ -46,7 +46,21 @@ type Upstream struct {
 type Queue struct {
 	Length  int      // requests that wait at once, those that are held included; further ones are refused
 	Timeout Duration // a request that has not got a slot then is refused
+
+	PerClient int // requests of one client that wait at once, further ones are refused; 0 is no limit
+	Reserve   int // percent of the slots that bulk requests leave free, at least one slot of two; 0 is none
 }
+
+// Lane says how urgent the requests of a location are.
+type Lane string
+
+// The lanes; a location with LaneAuto finds its own by the time that its requests take.
+const (
+	LaneExpress Lane = "express"
+	LaneNormal  Lane = "normal"
+	LaneBulk    Lane = "bulk"
+	LaneAuto    Lane = "auto"
+)
 
 // RetryBudget bounds the attempts that send a request again: Percent of the requests of the last ten seconds, and at least Min a
 // second.

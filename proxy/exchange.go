@@ -94,10 +94,11 @@ const (
 	CauseTimeout     Cause = "timeout"
 	CauseInvalid     Cause = "invalid_response"
 	CauseNoPeers     Cause = "no_live_upstreams"
-	CauseQueueFull   Cause = "queue_full"    // as many requests waited as may
-	CauseNoSlot      Cause = "no_slot"       // all slots stayed in use
-	CauseNoProcess   Cause = "no_process"    // no process became ready
-	CauseStuck       Cause = "process_stuck" // the busy timeout
+	CauseQueueFull   Cause = "queue_full"        // as many requests waited as may
+	CauseClientFull  Cause = "client_queue_full" // as many requests of the client waited as may
+	CauseNoSlot      Cause = "no_slot"           // all slots stayed in use
+	CauseNoProcess   Cause = "no_process"        // no process became ready
+	CauseStuck       Cause = "process_stuck"     // the busy timeout
 	CauseClientGone  Cause = "client_gone"
 	CauseRequestBody Cause = "request_body"
 	CauseInternal    Cause = "internal"

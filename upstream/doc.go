@@ -17,7 +17,7 @@
 // A peer has a State: only one that is Serving gives away slots. Who wants to stop a process calls Peer.SetState with Coming
 // or Away and then Peer.Drained; after that nobody uses the peer until it is Serving again. A request that finds no slot
 // waits in the group's queue (queue.go has the flow), if the group has one: queued for a slot, or held for a process that
-// is Coming. Those that wait are served in the order in which they first asked.
+// is Coming. Those that wait take turns: by lanes, by clients, and by the order in which they first asked (lane.go).
 //
 // Peers come and go (members.go): Peers is a snapshot, which may show a peer for a moment longer than it is in the group. Such a
 // one is Gone and gives away no slot.

@@ -35,6 +35,9 @@ type GroupOptions struct {
 type Queue struct {
 	Length  int           // requests that wait at most, for a slot and for a process together; 0: none waits for a slot
 	Timeout time.Duration // how long one waits for a slot at most; 0 is a minute, that of nginx's queue
+
+	PerClient int // requests of one client that wait at most; 0: no limit
+	Reserve   int // percent of the slots that Bulk requests leave free, at least one of two; 0 is 25, less than 0 is none
 }
 
 // Group is a named group of peers that serve one application.
@@ -55,6 +58,7 @@ type Group struct {
 	onSpent           func(*Peer)
 	onWait            func()
 	queue             queue
+	bulk              atomic.Int64 // slots that bulk requests have
 	budget            budget
 
 	keepalive         int

@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"math"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,7 +11,7 @@ import (
 
 // A request that gets no slot may wait: queued for a slot when all are in use, or held for a process that is Coming.
 //
-//  1. Join puts its Waiter into the queue, the oldest request first, and tries once more for a slot: one that was freed
+//  1. Join puts its Waiter into the queue, in the order of lane.go, and tries once more for a slot: one that was freed
 //     before is seen here, one that is freed later sees the Waiter.
 //  2. Whatever makes a slot (Free, SetState) gives it to the first Waiter that can use it, with the queue locked, so that no
 //     newcomer overtakes: a newcomer joins the queue as long as somebody waits (Crowded).
@@ -39,11 +40,12 @@ const (
 
 // Why a request got no peer.
 var (
-	ErrNoPeers   = errors.New("no live upstreams")       // nobody serves and nobody is expected
-	ErrQueueFull = errors.New("queue is full")           // as many requests wait as may
-	ErrNoSlot    = errors.New("no slot became free")     // within the timeout of the queue
-	ErrNoProcess = errors.New("no process became ready") // within the timeout of holding
-	ErrLeft      = errors.New("client left")             // Leave was called
+	ErrNoPeers    = errors.New("no live upstreams") // nobody serves and nobody is expected
+	ErrQueueFull  = errors.New("queue is full")     // as many requests wait as may
+	ErrClientFull = errors.New("client has as many requests waiting as it may")
+	ErrNoSlot     = errors.New("no slot became free")     // within the timeout of the queue
+	ErrNoProcess  = errors.New("no process became ready") // within the timeout of holding
+	ErrLeft       = errors.New("client left")             // Leave was called
 
 	// ErrNotServing is the cause of a Refused error of a peer whose process had ended between Take and Lease: nothing was
 	// dialled, and another peer is to be chosen as if this one had not been.
@@ -59,21 +61,26 @@ type Waiter struct {
 	// Tried says whether the request was at the peer's present process already.
 	Tried func(p *Peer) bool
 
-	Retry bool          // some peers were tried: Pick may refuse what others would take
-	Since time.Time     // when the request first asked for a peer: the oldest is served first
-	Until time.Time     // when waiting makes no sense any more; zero: no such moment
-	Total time.Duration // that the request has waited
+	Lane   Lane
+	Client netip.Addr    // whose request it is; the zero value is nobody's
+	Retry  bool          // some peers were tried: Pick may refuse what others would take
+	Since  time.Time     // when the request first asked for a peer: of one client the oldest is served first
+	Until  time.Time     // when waiting makes no sense any more; zero: no such moment
+	Total  time.Duration // that the request has waited
 
-	queue  *queue
-	before *Waiter // in the queue, towards its front
-	behind *Waiter
-	queued bool
-	waits  bool // it was not served at once
-	joined time.Time
-	why    reason
-	seen   time.Time // when spent was last brought up to date
-	spent  [2]time.Duration
-	done   chan grant // capacity 1
+	queue   *queue
+	before  *Waiter // in its lane, towards the front; nil for one that is not the oldest of its client
+	behind  *Waiter
+	older   *Waiter // of the same client in the same lane
+	younger *Waiter
+	turn    time.Time // since when the client waits for its turn
+	queued  bool
+	waits   bool // it was not served at once
+	joined  time.Time
+	why     reason
+	seen    time.Time // when spent was last brought up to date
+	spent   [2]time.Duration
+	done    chan grant // capacity 1
 }
 
 // grant is how a wait ended.
@@ -94,31 +101,40 @@ const (
 // Reset prepares w for another request; Pick and Tried stay.
 func (w *Waiter) Reset() {
 	w.Retry, w.Since, w.Until, w.Total, w.spent = false, time.Time{}, time.Time{}, 0, [2]time.Duration{}
+	w.Lane, w.Client = Normal, netip.Addr{}
 }
 
 // queue are the waiting requests of a group.
 type queue struct {
-	group   *Group
-	length  int
-	timeout [2]time.Duration // by reason; 0: nobody waits for that
+	group     *Group
+	length    int
+	perClient int              // 0: no limit
+	reserve   int              // percent of the slots
+	timeout   [2]time.Duration // by reason; 0: nobody waits for that
 
-	waiting  atomic.Int64 // changed under mu
-	total    atomic.Uint64
-	full     atomic.Uint64
-	timedOut atomic.Uint64
-	waited   atomic.Int64 // ns, of all requests together
+	waiting    atomic.Int64 // changed under mu
+	total      atomic.Uint64
+	full       atomic.Uint64
+	clientFull atomic.Uint64
+	timedOut   atomic.Uint64
+	waited     atomic.Int64 // ns, of all requests together
 
 	mu       sync.Mutex // guards all below and the Waiters; taken before the locks of pickers and peers
-	first    *Waiter
-	last     *Waiter
-	timer    *time.Timer // the beat
+	lines    [lanes]line
+	shares   map[netip.Addr]*share // of the clients that have requests here
+	list     []*Waiter             // see all
+	timer    *time.Timer           // the beat
 	beating  bool
 	settled  time.Time // until then the shares of processes hold
 	demanded time.Time // when onWait was called last
 }
 
 func (q *queue) init(g *Group, opts *GroupOptions) {
-	q.group, q.length = g, max(opts.Queue.Length, 0)
+	q.group, q.length, q.perClient = g, max(opts.Queue.Length, 0), max(opts.Queue.PerClient, 0)
+	q.reserve = defaultReserve
+	if opts.Queue.Reserve != 0 {
+		q.reserve = max(opts.Queue.Reserve, 0)
+	}
 	if q.length > 0 {
 		q.timeout[forSlot] = opts.Queue.Timeout
 		if q.timeout[forSlot] == 0 {
@@ -135,18 +151,30 @@ func (q *queue) init(g *Group, opts *GroupOptions) {
 type QueueStats struct {
 	Waiting, Length       int           // requests that wait now, and that may
 	Total, Full, TimedOut uint64        // requests that waited, that found the queue full, and that waited in vain
+	ClientFull            uint64        // requests whose clients had as many waiting as one may
 	Waited                time.Duration // how long, all together
+	Lanes                 [lanes]int    // requests that wait now, by Lane
+	Bulk                  int           // bulk requests that have a slot now
 }
 
 // Queue returns the numbers of the queue.
 func (g *Group) Queue() QueueStats {
 	q := &g.queue
-	return QueueStats{
+	stats := QueueStats{
 		Waiting: int(q.waiting.Load()), Length: q.length,
-		Total: q.total.Load(), Full: q.full.Load(), TimedOut: q.timedOut.Load(),
-		Waited: time.Duration(q.waited.Load()),
+		Total: q.total.Load(), Full: q.full.Load(), TimedOut: q.timedOut.Load(), ClientFull: q.clientFull.Load(),
+		Waited: time.Duration(q.waited.Load()), Bulk: int(g.bulk.Load()),
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for i := range q.lines {
+		stats.Lanes[i] = q.lines[i].waiting
+	}
+	return stats
 }
+
+// PerClient returns how many requests of one client may wait; 0 is no limit.
+func (g *Group) PerClient() int { return g.queue.perClient }
 
 // QueueTimeout returns how long a request waits for a slot at most, and HoldTimeout how long for a process; 0: not at all.
 func (g *Group) QueueTimeout() time.Duration { return g.queue.timeout[forSlot] }
@@ -172,7 +200,7 @@ func (g *Group) Join(w *Waiter) {
 func (q *queue) join(w *Waiter, now time.Time) (demand bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	crowded := q.first != nil
+	crowded := q.waiting.Load() > 0
 	q.insert(w, now)
 	if !crowded || now.After(q.settled) {
 		q.grant(q.group.Peers(), math.MaxInt)
@@ -182,6 +210,9 @@ func (q *queue) join(w *Waiter, now time.Time) (demand bool) {
 	case !w.queued:
 	case w.why == hopeless:
 		q.finish(w, now, grant{err: ErrNoPeers})
+	case q.hogs(w):
+		q.clientFull.Add(1)
+		q.finish(w, now, grant{err: ErrClientFull})
 	case int(q.waiting.Load()) > q.length:
 		q.full.Add(1)
 		q.finish(w, now, grant{err: ErrQueueFull})
@@ -191,6 +222,12 @@ func (q *queue) join(w *Waiter, now time.Time) (demand bool) {
 		q.keepBeat()
 	}
 	return w.queued && q.demand(now)
+}
+
+// hogs says whether the client of w has more requests waiting than one may.
+func (q *queue) hogs(w *Waiter) bool {
+	s := q.shares[w.Client]
+	return q.perClient > 0 && s != nil && s.waiting > q.perClient
 }
 
 // Await returns the peer that w got, with a slot taken, or one of the errors above.
@@ -212,68 +249,58 @@ func (w *Waiter) Leave() {
 	}
 }
 
-// insert puts w behind those that are older.
-func (q *queue) insert(w *Waiter, now time.Time) {
-	before := q.last
-	for before != nil && before.Since.After(w.Since) { // nearly never: only a retry is older than the last
-		before = before.before
-	}
-	w.before, w.behind = before, q.first
-	if before != nil {
-		w.behind, before.behind = before.behind, w
-	} else {
-		q.first = w
-	}
-	if w.behind != nil {
-		w.behind.before = w
-	} else {
-		q.last = w
-	}
-	w.queued, w.waits, w.joined, w.seen = true, false, now, now
-	q.waiting.Add(1)
-}
-
 // finish takes w out of the queue and tells it how its wait ended.
 func (q *queue) finish(w *Waiter, now time.Time, end grant) {
-	if w.before != nil {
-		w.before.behind = w.behind
-	} else {
-		q.first = w.behind
-	}
-	if w.behind != nil {
-		w.behind.before = w.before
-	} else {
-		q.last = w.before
-	}
-	w.before, w.behind, w.queued = nil, nil, false
+	q.remove(w, end.peer != nil, now)
 	if w.waits {
 		q.spend(w, now)
 		w.Total += now.Sub(w.joined)
 		q.waited.Add(int64(now.Sub(w.joined)))
 	}
-	q.waiting.Add(-1)
 	w.done <- end
 }
 
-// grant gives slots of the peers to at most n requests, the oldest first.
+// grant gives slots of the peers to at most n requests.
 func (q *queue) grant(from []*Peer, n int) {
-	for w := q.first; w != nil && n > 0; {
-		behind := w.behind
-		if p := w.Pick(from); p != nil {
-			q.finish(w, time.Now(), grant{peer: p})
-			n--
-		} else if !w.Retry {
-			return // what it cannot use, nobody can
-		}
-		w = behind
+	for ; n > 0 && q.grantNext(from); n-- {
 	}
+}
+
+// grantNext gives a slot to the request whose turn it is. A request that was tried on some peers may have to let it pass, and so
+// may one of Bulk; what any other cannot use, nobody can.
+func (q *queue) grantNext(from []*Peer) bool {
+	for _, lane := range q.order() {
+		for head := q.lines[lane].first; head != nil; head = head.behind {
+			w := head
+			p := w.Pick(from)
+			for ; p == nil && w.Retry && w.younger != nil; p = w.Pick(from) {
+				w = w.younger
+			}
+			switch {
+			case p != nil:
+				q.pass(lane)
+				q.finish(w, time.Now(), grant{peer: p})
+				return true
+			case w.Retry:
+				continue
+			case lane != Bulk:
+				return false
+			}
+			break
+		}
+	}
+	return false
 }
 
 // freed gives a slot of p to the request that waited longest for it.
 func (q *queue) freed(p *Peer) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.grant(p.self[:], 1)
+	from := p.self[:]
+	if q.lines[Bulk].first != nil {
+		from = q.group.Peers() // a bulk request may have left a slot of another peer free before, for the reserve
+	}
+	q.grant(from, 1)
 }
 
 // changed acts on another state of p.
@@ -307,7 +334,7 @@ func (g *Group) coming() int {
 // keepBeat sees to it that the beat goes on while somebody waits.
 func (q *queue) keepBeat() {
 	switch {
-	case q.beating || q.first == nil:
+	case q.beating || q.waiting.Load() == 0:
 		return
 	case q.timer == nil:
 		q.timer = time.AfterFunc(beat, q.onBeat)
@@ -327,7 +354,7 @@ func (q *queue) onBeat() {
 	}
 	q.expire(now)
 	q.keepBeat()
-	demand := q.first != nil && q.demand(now)
+	demand := q.waiting.Load() > 0 && q.demand(now)
 	q.mu.Unlock()
 	if demand {
 		q.group.onWait()
@@ -345,8 +372,7 @@ func (q *queue) demand(now time.Time) bool {
 
 // expire ends the waits that have lasted too long, or have become hopeless.
 func (q *queue) expire(now time.Time) {
-	for w := q.first; w != nil; {
-		behind := w.behind
+	for _, w := range q.all() {
 		q.spend(w, now)
 		w.why = q.reasonOf(w, now)
 		switch {
@@ -356,7 +382,6 @@ func (q *queue) expire(now time.Time) {
 			q.timedOut.Add(1)
 			q.finish(w, now, grant{err: [...]error{forSlot: ErrNoSlot, forProcess: ErrNoProcess}[w.why]})
 		}
-		w = behind
 	}
 }
 
@@ -403,7 +428,7 @@ func (q *queue) close() {
 	now := time.Now()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.first != nil {
-		q.finish(q.first, now, grant{err: ErrNoPeers})
+	for _, w := range q.all() {
+		q.finish(w, now, grant{err: ErrNoPeers})
 	}
 }

@@ -24,6 +24,10 @@ func words(message string) string {
 		return "no live upstreams while connecting to upstream"
 	case "queue full":
 		return "queue is full ({waiting} requests wait) while connecting to upstream"
+	case "client queue full":
+		return "queue is full for this client ({waiting} of its requests wait) while connecting to upstream"
+	case "lane learned":
+		return "lane learned: location {location} of upstream {upstream} is {lane} from now on"
 	case "no slot free":
 		return "no process became free in {took} while connecting to upstream"
 	case "no process ready":

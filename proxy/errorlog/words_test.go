@@ -68,6 +68,9 @@ func TestHandler_NginxWords(t *testing.T) {
 	f(errorlog.LevelError, "queue full", with(group, "waiting", 1000),
 		"[error] 4360#4360: *967 queue is full (1000 requests wait) while connecting to upstream, "+
 			who+", "+groupURL+", "+host+", "+from)
+	f(errorlog.LevelError, "client queue full", with(group, "waiting", 250),
+		"[error] 4360#4360: *967 queue is full for this client (250 of its requests wait) while connecting to upstream, "+
+			who+", "+groupURL+", "+host+", "+from)
 	f(errorlog.LevelError, "no slot free", with(group, "took", "60s"),
 		"[error] 4360#4360: *967 no process became free in 60s while connecting to upstream, "+
 			who+", "+groupURL+", "+host+", "+from)

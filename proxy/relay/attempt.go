@@ -20,6 +20,7 @@ const noTime = time.Duration(-1)
 
 // attempts returns nil when r.resp has a response for the client.
 func (r *run) attempts() error {
+	r.waiter.Lane = r.h.lane()
 	r.buffer = r.h.opts.Arena.Get(r.h.opts.Limits.BufferSize)
 	for {
 		again, err := r.try()

@@ -30,6 +30,10 @@ type Options struct {
 	BusyTimeout time.Duration
 	OnStuck     func(p *upstream.Peer, took time.Duration)
 
+	Lane      upstream.Lane // [lane]: how urgent the requests are that wait
+	LearnLane bool          // [lane auto]: in place of Lane; wants a Pace
+	Pace      *Pace         // one per group, shared by its locations; nil: no location of the group learns its lane
+
 	SetHeader []Setting // [set_header], besides the fields that tell the peer about the client
 	Params    []Setting // [params]: CGI variables
 	Fields    FieldRules
@@ -51,14 +55,18 @@ type Setting struct {
 
 // Handler sends exchanges to one group with the settings of one location.
 type Handler struct {
-	opts Options
-	runs sync.Pool // *run
+	opts    Options
+	learned learned
+	runs    sync.Pool // *run
 }
 
 // New returns a Handler.
 func New(opts Options) (*Handler, error) {
 	if opts.Group == nil || opts.Picker == nil || opts.Arena == nil {
 		return nil, errors.New("relay: group, picker and arena are required")
+	}
+	if opts.LearnLane && opts.Pace == nil {
+		return nil, errors.New("relay: who learns a lane wants a pace")
 	}
 	if opts.Protocol == nil {
 		opts.Protocol = opts.Group.Protocol()

@@ -44,6 +44,14 @@ func (r *run) logQueueFull(waiting int) {
 	r.ex.Log().Error("queue full", r.about("waiting", waiting)...)
 }
 
+func (r *run) logClientFull(waiting int) {
+	r.ex.Log().Error("client queue full", r.about("waiting", waiting)...)
+}
+
+func (r *run) logLane(lane upstream.Lane) {
+	r.ex.Log().Info("lane learned", "upstream", r.h.opts.Group.Name(), "location", r.ex.Route.Path, "lane", lane.String())
+}
+
 func (r *run) logNoSlot(timeout time.Duration) {
 	r.ex.Log().Error("no slot free", r.about("took", seconds(timeout))...)
 }

@@ -98,6 +98,9 @@ func (r *run) endResponse(err error) {
 	} else if err == nil && r.resp.Excess {
 		r.logExcess()
 	}
+	if err == nil {
+		r.noteServed()
+	}
 	r.release(fate)
 }
 

@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"time"
 
@@ -34,7 +35,7 @@ func (r *run) take() error {
 
 func (r *run) free() {
 	r.holds = false
-	r.peer.Free()
+	r.putBack(r.peer)
 }
 
 // pick returns a peer with a slot taken. A retry does not queue behind those that came later.
@@ -43,7 +44,7 @@ func (r *run) pick() (*upstream.Peer, error) {
 	r.hint.Now = time.Now()
 	r.noteTried()
 	if len(r.visits) > 0 || !opts.Group.Crowded() {
-		if p := opts.Picker.Pick(opts.Group.Peers(), &r.hint); p != nil {
+		if p := r.choose(opts.Group.Peers()); p != nil {
 			return p, nil
 		}
 	}
@@ -54,7 +55,7 @@ func (r *run) pick() (*upstream.Peer, error) {
 func (r *run) wait() (*upstream.Peer, error) {
 	w, ex := &r.waiter, r.ex
 	if w.Since.IsZero() {
-		w.Since = r.hint.Now
+		w.Since, w.Client = r.hint.Now, clientOf(ex.RemoteAddr)
 	}
 	w.Retry = len(r.visits) > 0
 	if limit := r.h.opts.Retry.Timeout; limit > 0 && w.Retry {
@@ -68,7 +69,7 @@ func (r *run) wait() (*upstream.Peer, error) {
 	ex.OnGone(nil)
 	ex.Queued = w.Total
 	if err == nil && !r.h.opts.Finish && ex.Gone() {
-		p.Free()
+		r.putBack(p)
 		err = upstream.ErrLeft
 	}
 	if err != nil {
@@ -81,9 +82,9 @@ func (r *run) wait() (*upstream.Peer, error) {
 func (r *run) pickFrom(from []*upstream.Peer) *upstream.Peer {
 	r.hint.Now = time.Now()
 	r.noteTried()
-	p := r.h.opts.Picker.Pick(from, &r.hint)
+	p := r.choose(from)
 	if p == nil && r.forgetRestarted() {
-		p = r.h.opts.Picker.Pick(from, &r.hint)
+		p = r.choose(from)
 	}
 	return p
 }
@@ -144,6 +145,9 @@ func (r *run) unserved(err error) error {
 	case errors.Is(err, upstream.ErrQueueFull):
 		r.logQueueFull(group.Queue().Length)
 		return r.later(proxy.CauseQueueFull, err)
+	case errors.Is(err, upstream.ErrClientFull):
+		r.logClientFull(group.PerClient())
+		return r.later(proxy.CauseClientFull, err)
 	case errors.Is(err, upstream.ErrNoSlot):
 		r.logNoSlot(group.QueueTimeout())
 		return r.later(proxy.CauseNoSlot, err)
@@ -155,6 +159,22 @@ func (r *run) unserved(err error) error {
 	default:
 		return r.noPeers()
 	}
+}
+
+// clientOf returns whose request it is, for the fairness of the queue: the address, of IPv6 the 64 bits that a client has
+// been given as a whole.
+func clientOf(address string) netip.Addr {
+	addr, err := netip.ParseAddr(address)
+	if err != nil {
+		return netip.Addr{} // a unix socket
+	}
+	addr = addr.Unmap().WithZone("")
+	if addr.Is6() {
+		if prefix, err := addr.Prefix(64); err == nil {
+			return prefix.Addr()
+		}
+	}
+	return addr
 }
 
 // later is the answer to a request that may be served when it comes again.

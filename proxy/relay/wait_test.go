@@ -333,3 +333,70 @@ func TestHandler_NobodyNoticesProcessesThatComeAndGo(t *testing.T) {
 		})
 	}
 }
+
+// TestHandler_OneClientCannotFillTheQueue: requests of one address beyond its share are refused, while the queue has room.
+func TestHandler_OneClientCannotFillTheQueue(t *testing.T) {
+	peer, asked, gate := gated(t)
+	r := start(t, setup{peers: at(peer.Addr()), group: func(o *upstream.GroupOptions) {
+		waiting(o)
+		o.Queue.Length, o.Queue.PerClient = 100, 1
+	}})
+	first := r.connect().send(request("GET", "/0", ""))
+	<-asked
+	second := r.connect().send(request("GET", "/1", ""))
+	until(t, "the request waits", r.group.Crowded)
+	want503(t, r, r.do("GET", "/2", ""), proxy.CauseClientFull)
+	r.wantLog("client queue full", "level=ERROR", "waiting=1", "upstream=app")
+	for _, c := range []*client{first, second} {
+		gate <- struct{}{}
+		c.response("GET").want(t, 200, []byte("good"))
+		r.next()
+	}
+}
+
+// TestHandler_BulkLeavesASlot: of four processes three work for a bulk location at most.
+func TestHandler_BulkLeavesASlot(t *testing.T) {
+	var addresses []string
+	gates, asked := make([]chan struct{}, 4), make(chan string, 100)
+	for i := range 4 {
+		peer, ask, gate := gated(t)
+		addresses, gates[i] = append(addresses, peer.Addr()), gate
+		go func() { // ends with the test
+			for {
+				select {
+				case target := <-ask:
+					asked <- target
+				case <-t.Context().Done():
+					return
+				}
+			}
+		}()
+	}
+	r := start(t, setup{peers: at(addresses...), options: func(o *relay.Options) { o.Lane = upstream.Bulk }, group: func(o *upstream.GroupOptions) {
+		waiting(o)
+		o.Queue.Length = 100
+	}})
+	var clients []*client
+	for range 4 {
+		clients = append(clients, r.connect().send(request("GET", "/report", "")))
+	}
+	for range 3 {
+		<-asked
+	}
+	until(t, "the last one waits", r.group.Crowded)
+	if got := r.group.Queue(); got.Lanes[upstream.Bulk] != 1 || got.Bulk != 3 {
+		t.Errorf("got %+v, want three with a slot and one that waits", got)
+	}
+	for range 4 {
+		select {
+		case gates[0] <- struct{}{}:
+		case gates[1] <- struct{}{}:
+		case gates[2] <- struct{}{}:
+		case gates[3] <- struct{}{}:
+		}
+	}
+	for _, c := range clients {
+		c.response("GET").want(t, 200, []byte("good"))
+	}
+	until(t, "all is given back", func() bool { return r.group.Queue().Bulk == 0 })
+}

@@ -213,7 +213,14 @@ admin: {listen: %q}
         "total": 0,
         "full": 0,
         "timed_out": 0,
-        "seconds": 0
+        "client_full": 0,
+        "seconds": 0,
+        "lanes": {
+          "bulk": 0,
+          "express": 0,
+          "normal": 0
+        },
+        "bulk_slots": 0
       },
       "retries": {
         "recent": 0,

@@ -7,6 +7,7 @@ import (
 
 	"spillway/balancer"
 	"spillway/configs"
+	"spillway/proxy/relay"
 	"spillway/upstream"
 	"spillway/upstream/supervisor"
 )
@@ -19,6 +20,7 @@ type group struct {
 	ports   []int             // of the peers, in their order; nil without a backend
 	peers   *upstream.Group
 	picker  balancer.Picker
+	pace    *relay.Pace
 	backend *backend // whose processes the peers are; nil: they are not ours
 }
 
@@ -32,12 +34,12 @@ func newGroup(u *configs.Upstream, ports []int, b *backend, version string) (*gr
 	opts := upstream.GroupOptions{
 		Name: u.Name, Scheme: string(u.Protocol), Protocol: protocol,
 		Keepalive: u.Keepalive, KeepaliveTimeout: time.Duration(u.KeepaliveTimeout), KeepaliveRequests: u.KeepaliveRequests,
-		Concurrency: u.Concurrency, Queue: upstream.Queue{Length: u.Queue.Length, Timeout: time.Duration(u.Queue.Timeout)},
+		Concurrency: u.Concurrency, Queue: newQueue(&u.Queue),
 		HoldTimeout: time.Duration(u.HoldTimeout),
 		Retries:     upstream.RetryBudget{Percent: u.RetryBudget.Percent, Min: u.RetryBudget.Min},
 		Peers:       newPeers(u, ports),
 	}
-	g := &group{config: u, ports: ports, backend: b, picker: balancer.NewRoundRobin()}
+	g := &group{config: u, ports: ports, backend: b, picker: balancer.NewRoundRobin(), pace: &relay.Pace{}}
 	if b != nil {
 		opts.MaxRequests, opts.MaxRequestsJitter = u.Backend.MaxRequests, u.Backend.MaxRequestsJitter
 		opts.OnSpent = func(p *upstream.Peer) { b.supervised.Recycle(ports[p.Index()], supervisor.ReasonMaxRequests) }
@@ -51,6 +53,14 @@ func newGroup(u *configs.Upstream, ports []int, b *backend, version string) (*gr
 		b.join(g)
 	}
 	return g, nil
+}
+
+func newQueue(q *configs.Queue) upstream.Queue {
+	made := upstream.Queue{Length: q.Length, Timeout: time.Duration(q.Timeout), PerClient: q.PerClient, Reserve: q.Reserve}
+	if made.Reserve == 0 {
+		made.Reserve = -1 // off
+	}
+	return made
 }
 
 // newPeers lists the peers of an upstream: those of the configuration, or one for each port of its backend. The latter get

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"spillway/proxy/metrics"
+	"spillway/upstream"
 	"spillway/upstream/supervisor"
 )
 
@@ -128,12 +129,20 @@ func (a *App) groupSeries(name string) (remove []func()) {
 		func(g *group) float64 { return float64(g.peers.Idle()) })
 	gauge("spillway_queue_waiting", "Requests that wait for a free slot or a process.",
 		func(g *group) float64 { return float64(g.peers.Queue().Waiting) })
+	for _, lane := range []upstream.Lane{upstream.Express, upstream.Normal, upstream.Bulk} {
+		remove = append(remove, a.metrics.Gauge("spillway_lane_waiting", "Requests that wait, by their lane.",
+			metrics.Labels{"upstream": name, "lane": lane.String()}, value(func(g *group) float64 { return float64(g.peers.Queue().Lanes[lane]) })))
+	}
+	gauge("spillway_bulk_slots", "Slots that requests of lane bulk have.",
+		func(g *group) float64 { return float64(g.peers.Queue().Bulk) })
 	gauge("spillway_queue_length", "Requests that may wait.",
 		func(g *group) float64 { return float64(g.peers.Queue().Length) })
 	counter("spillway_queue_requests_total", "Requests that had to wait.",
 		func(g *group) float64 { return float64(g.peers.Queue().Total) })
 	counter("spillway_queue_full_total", "Requests that were refused because as many as may waited already.",
 		func(g *group) float64 { return float64(g.peers.Queue().Full) })
+	counter("spillway_queue_client_full_total", "Requests that were refused because as many of their client as may waited already.",
+		func(g *group) float64 { return float64(g.peers.Queue().ClientFull) })
 	counter("spillway_queue_timeouts_total", "Requests that waited in vain.",
 		func(g *group) float64 { return float64(g.peers.Queue().TimedOut) })
 	counter("spillway_queue_wait_seconds_total", "Time that requests have waited, all together.",

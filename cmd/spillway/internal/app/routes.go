@@ -114,7 +114,29 @@ func (g *generation) newRelay(l *configs.Location, parts parts) (*relay.Handler,
 	if b := g.upstream(l.Pass).Backend; b != nil && b.BusyTimeout > 0 {
 		opts.BusyTimeout, opts.OnStuck = time.Duration(b.BusyTimeout), group.onStuck
 	}
+	opts.Lane, opts.LearnLane = lanes[l.Lane], l.Lane == configs.LaneAuto
+	if g.learnsLanes(l.Pass) {
+		opts.Pace = group.pace
+	}
 	return relay.New(opts)
+}
+
+// lanes are those of the configuration; a location that learns its own begins as normal.
+var lanes = map[configs.Lane]upstream.Lane{
+	configs.LaneExpress: upstream.Express, configs.LaneNormal: upstream.Normal, configs.LaneBulk: upstream.Bulk,
+	configs.LaneAuto: upstream.Normal,
+}
+
+// learnsLanes says whether some location of an upstream learns its lane, so that all of them have to be measured.
+func (g *generation) learnsLanes(name string) bool {
+	for _, server := range g.config.Servers {
+		for i := range server.Locations {
+			if l := &server.Locations[i]; l.Pass == name && l.Lane == configs.LaneAuto {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // newProtocol makes the wire language of an upstream, with the script settings of a location.

@@ -70,7 +70,11 @@ type QueueStatus struct {
 	Total    uint64  `json:"total"`   // that have waited, as the others since the configuration of the upstream was loaded
 	Full     uint64  `json:"full"`    // that were refused because as many as may waited already
 	TimedOut uint64  `json:"timed_out"`
-	Seconds  float64 `json:"seconds"` // of waiting, all together
+	OfClient uint64  `json:"client_full"` // that were refused because as many of their client as may waited already
+	Seconds  float64 `json:"seconds"`     // of waiting, all together
+
+	Lanes map[string]int `json:"lanes"`      // that wait now, by lane
+	Bulk  int            `json:"bulk_slots"` // that bulk requests have now
 }
 
 // RetryStatus counts attempts that sent a request again which had reached a process.
@@ -138,9 +142,12 @@ func (g *group) status(now time.Time) UpstreamStatus {
 		Name: g.peers.Name(), Protocol: g.peers.Scheme(), Idle: g.peers.Idle(),
 		Queue: QueueStatus{
 			Waiting: queue.Waiting, Length: queue.Length, Total: queue.Total, Full: queue.Full, TimedOut: queue.TimedOut,
-			Seconds: queue.Waited.Seconds(),
+			Seconds: queue.Waited.Seconds(), OfClient: queue.ClientFull, Lanes: map[string]int{}, Bulk: queue.Bulk,
 		},
 		Retries: RetryStatus{Recent: retries.Recent, Allowed: retries.Allowed, Total: retries.Total, Denied: retries.Denied},
+	}
+	for lane, n := range queue.Lanes {
+		status.Queue.Lanes[upstream.Lane(lane).String()] = n
 	}
 	processes := map[int]*ProcessStatus{}
 	if g.backend != nil {
