@@ -19,8 +19,8 @@
 //  6. Pick and lease: proxy/relay/attempt.go asks balancer/round_robin.go for a peer with a free slot (upstream/slot.go)
 //     and upstream/lease.go for a connection to it: an idle one, or a new one. When all slots are in use, or the processes
 //     are on their way, proxy/relay/wait.go joins upstream/queue.go, and the request waits its turn (upstream/lane.go).
-//  7. Speak: upstream/fastcgi and upstream/http1 send the request and receive the head. On failure proxy/relay/retry.go
-//     goes back to 6, or to proxy/errors.go.
+//  7. Speak: upstream/http1, upstream/fastcgi, upstream/scgi or upstream/uwsgi sends the request and receives the head. On
+//     failure proxy/relay/retry.go goes back to 6, or to proxy/errors.go.
 //  8. Pump and spill: proxy/relay/response.go. A small response goes to the client in one write with its head. A larger
 //     or slower one goes through buffering/pipe.go: filled at the peer's speed, first in memory, then in the spill file;
 //     delivered at the client's speed. The connection to the peer is given back with the peer's last byte.

@@ -73,6 +73,24 @@ func (c *Conn) WriteBuffers(pieces *net.Buffers) (int64, error) {
 // section 9.5). It costs one system call.
 func (c *Conn) Readable() bool { return !c.net.Quiet() }
 
+// Answered returns err, the error of a Write, or nil when it is a timeout and the peer has sent something that may explain
+// it: one that waits for its output to be taken, or has made up its mind, reads no further.
+func (c *Conn) Answered(err error) error {
+	if own, ok := errors.AsType[*Error](err); ok && own.Kind == TimedOut && c.Readable() {
+		return nil
+	}
+	return err
+}
+
+// Answering is Answered for what a peer gets of the request while its answer is awaited: it may have answered and closed,
+// so a connection that does not take any more is for the next Read to judge.
+func (c *Conn) Answering(err error) error {
+	if own, ok := errors.AsType[*Error](err); ok && own.Kind == Failed {
+		return nil
+	}
+	return c.Answered(err)
+}
+
 // Reused says that the connection has carried a request before: the peer may have closed it in the meantime.
 func (c *Conn) Reused() bool { return c.requests > 1 }
 

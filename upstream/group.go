@@ -10,7 +10,7 @@ import (
 // GroupOptions describe a group.
 type GroupOptions struct {
 	Name     string        // nginx's upstream name; shown where no peer was chosen
-	Scheme   string        // http or fastcgi: how peers are shown in the error log
+	Scheme   string        // http, fastcgi, scgi or uwsgi: how peers are shown in the error log
 	Protocol Protocol      // the wire language of all peers
 	Peers    []PeerOptions // those that it has at first; none: Add brings them
 

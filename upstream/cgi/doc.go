@@ -18,7 +18,12 @@
 // digits and hyphens, Proxy (HTTP_PROXY steers the outgoing requests of many libraries, CVE-2016-5385), and the fields that
 // frame a body.
 //
-// Head parses the answer in place, field by field as the bytes arrive.
+// Head parses the answer in place, field by field as the bytes arrive; Rest counts what of its body is still to come, Body
+// what of the request's body is still to be sent.
 //
-// The package reads no socket and no file: whether a script exists is for the caller to check.
+// OneShot is all of a wire language that has no framing of its own behind the variables: SCGI and uwsgi. It is for one request
+// on a connection, because nothing but the end of the connection marks the end of an answer without a Content-Length. A
+// connection that ends before the declared length is an error, where nginx takes the part for the whole.
+//
+// The package reads no file: whether a script exists is for the caller to check.
 package cgi

@@ -36,7 +36,7 @@ func (p *Params) Fill(v *Vars, req *upstream.Request) error {
 		length = int64(len(req.Bytes))
 	}
 	if length < 0 {
-		return refuse(http.StatusLengthRequired, ErrBodyLength)
+		return Refuse(http.StatusLengthRequired, ErrBodyLength)
 	}
 	v.reset(req)
 	defer v.release()
@@ -54,8 +54,8 @@ func (p *Params) Fill(v *Vars, req *upstream.Request) error {
 	return nil
 }
 
-// refuse is the error for a request that is not sent.
-func refuse(status int, why error) error {
+// Refuse is the error for a request that is not sent, and the status for the client.
+func Refuse(status int, why error) error {
 	return &upstream.Error{
 		Phase: upstream.Sending, Kind: upstream.Canceled, Text: "request refused", Err: why, Status: status,
 	}
@@ -118,7 +118,7 @@ func (p *Params) addPaths(v *Vars, req *upstream.Request) error {
 		index = p.Index
 	}
 	if scripts && !safeScript(name) {
-		return refuse(http.StatusNotFound, ErrUnsafeScript)
+		return Refuse(http.StatusNotFound, ErrUnsafeScript)
 	}
 	v.addJoined("SCRIPT_NAME", "", name, index)
 	if len(info) > 0 {

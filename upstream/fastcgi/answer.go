@@ -24,9 +24,8 @@ type answer struct {
 
 	records records
 	head    cgi.Head
-	left    int64 // bytes of the body still to come; -1 when the peer did not say
-	bodily  bool  // there may be a body: with HEAD, 204 and 304 the left bytes are 0 and all that comes is dropped
-	done    error // what Read returns from now on; nil: go on
+	rest    cgi.Rest // of the body
+	done    error    // what Read returns from now on; nil: go on
 }
 
 func (a *answer) begin(c *upstream.Conn, resp *upstream.Response) {
@@ -50,15 +49,6 @@ func (a *answer) dropRequest() {
 	}
 }
 
-// answered returns the error of a write, or nil when the peer has sent something that may explain it: one that waits for
-// its output to be taken, or has made up its mind, reads no further.
-func answered(c *upstream.Conn, err error) error {
-	if own, ok := errors.AsType[*upstream.Error](err); ok && own.Kind == upstream.TimedOut && c.Readable() {
-		return nil
-	}
-	return err
-}
-
 // feed sends what is left of the request's body, as long as the peer has nothing to say. A peer that has closed may have
 // answered before: that is for the next read to find out.
 func (a *answer) feed() error {
@@ -71,10 +61,7 @@ func (a *answer) feed() error {
 			a.sent = err == nil
 			a.dropRequest()
 		}
-		if own, ok := errors.AsType[*upstream.Error](err); ok && own.Kind == upstream.Failed {
-			return nil
-		}
-		if err := answered(a.conn, err); err != nil {
+		if err := a.conn.Answering(err); err != nil {
 			return err
 		}
 	}
@@ -147,17 +134,13 @@ func (a *answer) headless(have int) error {
 func (a *answer) startBody(size, have int, err error) error {
 	resp := a.resp
 	a.conn.Phase = upstream.ReadingBody
-	status := resp.Header.StatusCode()
-	a.left, a.bodily = resp.Length, true
-	if resp.Head || status == 204 || status == 304 {
-		a.left, a.bodily = 0, false
-	}
+	a.rest.Begin(resp)
 	for err == nil && !a.records.ended && have < len(resp.Buf) && a.conn.Readable() {
 		var n int
 		n, err = a.receive(resp.Buf[have:])
 		have += n
 	}
-	resp.Prefix = resp.Buf[size : size+a.deliver(have-size)]
+	resp.Prefix = resp.Buf[size : size+a.rest.Take(resp, have-size)]
 	if resp.Head && err == nil && !a.records.ended {
 		err = io.EOF // nothing more is for the client; an application that sends a body even so may never end
 	}
@@ -181,19 +164,6 @@ func (a *answer) receive(p []byte) (int, error) {
 	return a.records.decode(p[:n], a.resp.Stderr)
 }
 
-// deliver counts n bytes of standard output and returns how many of them belong to the body.
-func (a *answer) deliver(n int) int {
-	if a.left < 0 {
-		return n
-	}
-	if int64(n) > a.left {
-		a.resp.Excess = a.resp.Excess || a.bodily
-		n = int(a.left)
-	}
-	a.left -= int64(n)
-	return n
-}
-
 // Read reads what the peer has sent of the body, waiting when there is nothing. The error is io.EOF or an *upstream.Error.
 func (a *answer) Read(p []byte) (int, error) {
 	if a.done != nil || len(p) == 0 {
@@ -204,7 +174,7 @@ func (a *answer) Read(p []byte) (int, error) {
 		if err == nil {
 			n, err = a.receive(p)
 		}
-		n = a.deliver(n)
+		n = a.rest.Take(a.resp, n)
 		if err != nil || a.records.ended {
 			a.done = a.conclude(err)
 			a.release()
@@ -222,7 +192,7 @@ func (a *answer) conclude(err error) error {
 	a.records.flush(a.resp.Stderr)
 	served := err == nil && a.records.protocolStatus() == 0
 	switch {
-	case a.left == 0 || a.left < 0 && served:
+	case a.rest.Whole() || !a.rest.Declared() && served:
 		a.resp.Reusable = served && a.protocol.keepConn && a.sent && !a.records.extra && !a.resp.Excess
 		return io.EOF
 	case err != nil && !errors.Is(err, io.EOF):

@@ -45,7 +45,7 @@ func (p *Protocol) Send(c *upstream.Conn, req *upstream.Request) error {
 		a.sent = err == nil
 		a.dropRequest()
 	}
-	return answered(c, err)
+	return c.Answered(err)
 }
 
 // Receive reads the head of the response and what of its body came with it.
@@ -62,7 +62,7 @@ func (p *Protocol) Receive(c *upstream.Conn, resp *upstream.Response) error {
 
 // put keeps a request's memory for another one, unless it is that of a request with huge fields.
 func (p *Protocol) put(r *request) {
-	r.drop()
+	r.body.Drop()
 	if cap(r.buf) <= 4*requestSize {
 		p.requests.Put(r)
 	}

@@ -2,8 +2,6 @@ package fastcgi
 
 import (
 	"encoding/binary"
-	"errors"
-	"io"
 	"net"
 
 	"spillway/upstream"
@@ -35,12 +33,8 @@ const (
 type request struct {
 	vars   cgi.Vars
 	buf    []byte
-	params int // where the open PARAMS record begins in buf
-
-	body   []byte    // what is left of a body in memory, or
-	reader io.Reader // a body that is read,
-	left   int64     // the bytes that are left of it
-	idle   int       // and how often in a row it had nothing
+	params int      // where the open PARAMS record begins in buf
+	body   cgi.Body // what is left of it
 
 	headers [batch + 1][headerSize]byte // of the records of a batch, in memory that does not move
 	list    [2*batch + 2][]byte
@@ -53,12 +47,8 @@ func (r *request) send(p *Protocol, c *upstream.Conn, req *upstream.Request) (do
 		return false, err
 	}
 	r.head(p.keepConn)
-	switch {
-	case len(req.Bytes) == 0 && req.BodyLength > 0:
-		r.reader, r.left = req.Body, req.BodyLength
-	case len(req.Bytes) > copyLimit:
-		r.body = req.Bytes
-	default:
+	r.body.Begin(req)
+	if r.body.InMemory() && len(req.Bytes) <= copyLimit {
 		if len(req.Bytes) > 0 {
 			r.header(typeStdin, len(req.Bytes))
 			r.buf = append(r.buf, req.Bytes...)
@@ -75,14 +65,11 @@ func (r *request) send(p *Protocol, c *upstream.Conn, req *upstream.Request) (do
 
 // next sends the next piece of the body.
 func (r *request) next(c *upstream.Conn) (done bool, err error) {
-	if r.reader != nil {
-		return r.nextRead(c)
+	if r.body.InMemory() {
+		return r.nextBatch(c)
 	}
-	return r.nextBatch(c)
+	return r.nextRead(c)
 }
-
-// drop forgets what is borrowed.
-func (r *request) drop() { r.body, r.reader, r.left, r.idle = nil, nil, 0, 0 }
 
 // head fills buf up to the end of the variables.
 func (r *request) head(keepConn bool) {
@@ -175,13 +162,12 @@ func (r *request) flush(c *upstream.Conn) error {
 // nextBatch writes a few records of a body in memory without copying them; the first time, the head is before them.
 func (r *request) nextBatch(c *upstream.Conn) (done bool, err error) {
 	r.pieces = append(r.list[:0], r.buf)
-	for i := 0; i < batch && len(r.body) > 0; i++ {
-		n := min(len(r.body), bodyRecord)
-		r.headers[i] = [headerSize]byte{version, typeStdin, 0, requestID, byte(n >> 8), byte(n)}
-		r.pieces = append(r.pieces, r.headers[i][:], r.body[:n])
-		r.body = r.body[n:]
+	for i := 0; i < batch && r.body.Left() > 0; i++ {
+		piece := r.body.Cut(bodyRecord)
+		r.headers[i] = [headerSize]byte{version, typeStdin, 0, requestID, byte(len(piece) >> 8), byte(len(piece))}
+		r.pieces = append(r.pieces, r.headers[i][:], piece)
 	}
-	if done = len(r.body) == 0; done {
+	if done = r.body.Left() == 0; done {
 		r.headers[batch] = [headerSize]byte{version, typeStdin, 0, requestID}
 		r.pieces = append(r.pieces, r.headers[batch][:])
 	}
@@ -200,40 +186,19 @@ func (r *request) nextRead(c *upstream.Conn) (done bool, err error) {
 		}
 	}
 	start := len(r.buf) + headerSize
-	room := min(int64(cap(r.buf)-start-headerSize), bodyRecord, r.left)
-	n, err := r.reader.Read(r.buf[start : start+int(room)])
-	r.left -= int64(n)
-	switch {
-	case n > 0:
+	room := min(cap(r.buf)-start-headerSize, bodyRecord)
+	n, err := r.body.Read(r.buf[start : start+room])
+	if err != nil {
+		return false, err
+	}
+	if n > 0 {
 		r.header(typeStdin, n)
 		r.buf = r.buf[:start+n]
-		r.idle = 0
-	case err == nil:
-		if r.idle++; r.idle == maxIdle {
-			err = io.ErrNoProgress
-		}
 	}
-	if err != nil && r.left > 0 {
-		return false, bodyError(err)
-	}
-	if done = r.left == 0; done {
+	if done = r.body.Left() == 0; done {
 		r.header(typeStdin, 0)
 	} else if n == 0 {
 		return false, nil
 	}
 	return done, r.flush(c)
-}
-
-// maxIdle is how often a body may deliver nothing in a row, as in package bufio.
-const maxIdle = 100
-
-// bodyError is the error for a body that could not be read to its end; the peer has no part in it.
-func bodyError(err error) error {
-	if own, ok := errors.AsType[*upstream.Error](err); ok {
-		return own
-	}
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return &upstream.Error{Phase: upstream.Sending, Kind: upstream.Canceled, Text: "reading the request body", Err: err}
 }

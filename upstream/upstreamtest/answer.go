@@ -8,9 +8,9 @@ type Field struct{ Name, Value string }
 // Request is what a Server got.
 type Request struct {
 	Method string
-	Target string            // path and query; of REQUEST_URI in FastCGI
-	Header []Field           // in the order of arrival; of the HTTP_ variables in FastCGI, with names in canonical form
-	Params map[string]string // FastCGI's variables; nil in HTTP
+	Target string            // path and query; of REQUEST_URI in CGI
+	Header []Field           // in the order of arrival; of the HTTP_ variables in CGI, by name, with names in canonical form
+	Params map[string]string // CGI's variables, in FastCGI, SCGI and uwsgi; nil in HTTP
 
 	KeepAlive bool // the proxy wants the connection to stay open
 	Conn      int  // which of the Server's connections it came on, from 1
@@ -50,7 +50,7 @@ type Answer struct {
 	Status     int     // 0 is 200
 	Header     []Field // in this order; framing fields are added
 	Body       []byte
-	Undeclared bool            // no Content-Length: chunked in HTTP
+	Undeclared bool            // no Content-Length: chunked in HTTP; in SCGI and uwsgi the body ends with the connection
 	Stderr     string          // what the process writes to its standard error first; FastCGI only
 	Gate       <-chan struct{} // not nil: the second half of the body, or the Fault in the body, waits until it is closed
 	Fault      Fault

@@ -175,12 +175,12 @@ func awaitReadable(t *testing.T, conn *upstream.Conn) {
 }
 
 // refusing returns the address of a peer that refuses connections.
-func refusing(t *testing.T) string {
+func refusing(t *testing.T, network string) string {
 	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), network, freeAddress(t, network))
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = listener.Close()
-	return listener.Addr().String()
+	return peerAddress(listener.Addr())
 }

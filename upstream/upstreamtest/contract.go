@@ -10,17 +10,24 @@ import (
 	"spillway/upstream"
 )
 
-// contract is one run of RunContract.
+// contract is one run of RunContract over one network.
 type contract struct {
 	wire        Wire
 	newProtocol func() upstream.Protocol
+	network     string // tcp or unix
 }
 
-// RunContract tests what every protocol must do, against a Server that speaks wire. newProtocol returns a protocol that
-// keeps connections open.
+// RunContract tests what every protocol must do, against a Server that speaks wire, over TCP and over unix sockets where the
+// system has them. newProtocol returns a protocol that keeps connections open, if it can.
 func RunContract(t *testing.T, wire Wire, newProtocol func() upstream.Protocol) {
 	t.Helper()
-	c := contract{wire: wire, newProtocol: newProtocol}
+	for _, network := range networks() {
+		c := contract{wire: wire, newProtocol: newProtocol, network: network}
+		t.Run(network, c.run)
+	}
+}
+
+func (c *contract) run(t *testing.T) {
 	t.Run("methods", c.methods)
 	t.Run("fields", c.fields)
 	t.Run("hop-by-hop fields stay behind", c.hopByHop)
@@ -31,7 +38,9 @@ func RunContract(t *testing.T, wire Wire, newProtocol func() upstream.Protocol) 
 	t.Run("responses without a body", c.bodiless)
 	t.Run("byte by byte", c.byteByByte)
 	t.Run("streaming", c.streaming)
-	t.Run("one connection", c.oneConnection)
+	if !c.wire.oneShot() {
+		t.Run("one connection", c.oneConnection)
+	}
 	t.Run("cancel", c.cancel)
 	c.runFaults(t)
 }
@@ -39,7 +48,7 @@ func RunContract(t *testing.T, wire Wire, newProtocol func() upstream.Protocol) 
 // serve starts a server and a client for it.
 func (c *contract) serve(t *testing.T, handler func(*Request) Answer) (*client, *Server) {
 	t.Helper()
-	server := NewServer(t, c.wire, handler)
+	server := newServer(t, c.wire, handler, c.network)
 	return newClient(t, c.newProtocol(), server.Addr()), server
 }
 
@@ -199,7 +208,7 @@ func (s slowReader) Read(p []byte) (int, error) {
 }
 
 func (c *contract) unknownLength(t *testing.T) {
-	if c.wire.Name() == "fastcgi" {
+	if c.wire.Name() != "http" {
 		t.Skip("CGI wants to know the length")
 	}
 	client, _ := c.serve(t, echo)
@@ -256,7 +265,7 @@ func (c *contract) bodiless(t *testing.T) {
 		if tt.method == "HEAD" && tt.status != 304 && x.resp.Length != 28 {
 			t.Errorf("%s %s: got length %d, want 28", tt.method, tt.target, x.resp.Length)
 		}
-		if got := server.Conns(); got != 1 && tt.method != "HEAD" {
+		if got := server.Conns(); got != 1 && tt.method != "HEAD" && !c.wire.oneShot() {
 			t.Errorf("%s %s: got %d connections, want 1", tt.method, tt.target, got)
 		}
 	}

@@ -54,6 +54,9 @@ func (c *contract) runFaults(t *testing.T) {
 	t.Helper()
 	t.Run("refuse", c.refuse)
 	for _, tt := range failures {
+		if c.network == "unix" && (tt.fault == ResetBeforeHead || tt.fault == ResetInBody) {
+			continue // such a socket has no reset but that of a close with unread bytes, which EarlyClose is
+		}
 		t.Run(tt.fault.String(), func(t *testing.T) { c.fail(t, tt.fault, tt.want) })
 	}
 	t.Run("undeclared body cut", c.undeclaredCut)
@@ -68,7 +71,7 @@ func (c *contract) runFaults(t *testing.T) {
 }
 
 func (c *contract) refuse(t *testing.T) {
-	x := newClient(t, c.newProtocol(), refusing(t)).do(newRequest("GET", "/", nil))
+	x := newClient(t, c.newProtocol(), refusing(t, c.network)).do(newRequest("GET", "/", nil))
 	wantFailure(t, x.err, expectation{upstream.Refused, upstream.Connecting, "connect() failed ("})
 }
 
@@ -110,13 +113,21 @@ func (c *contract) fail(t *testing.T, fault Fault, want expectation) {
 	}
 }
 
-// undeclaredCut checks that a body whose end is marked does not end without the mark.
+// undeclaredCut checks that a body whose end is marked does not end without the mark. Where the end of the connection is the
+// mark, a reset is none.
 func (c *contract) undeclaredCut(t *testing.T) {
+	fault, text := CloseInBody, "upstream prematurely closed"
+	if c.wire.oneShot() {
+		if c.network == "unix" || resetText() == "" {
+			t.Skip("no reset that can be told from the mark")
+		}
+		fault, text = ResetInBody, resetText()
+	}
 	client, _ := c.serve(t, func(*Request) Answer {
-		return Answer{Body: pattern(9000), Undeclared: true, Fault: CloseInBody}
+		return Answer{Body: pattern(9000), Undeclared: true, Fault: fault}
 	})
 	x := client.do(newRequest("GET", "/", nil))
-	wantFailure(t, x.err, expectation{upstream.Failed, upstream.ReadingBody, "upstream prematurely closed"})
+	wantFailure(t, x.err, expectation{upstream.Failed, upstream.ReadingBody, text})
 }
 
 // spoiled checks a connection that looks reusable after its response, and is not.

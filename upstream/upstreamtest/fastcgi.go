@@ -3,12 +3,9 @@ package upstreamtest
 import (
 	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
-	"net/textproto"
 	"slices"
-	"strings"
 )
 
 // FastCGI is FastCGI 1.0, a responder that serves one request at a time on a connection.
@@ -29,6 +26,8 @@ const (
 // Name returns "fastcgi".
 func (FastCGI) Name() string { return "fastcgi" }
 
+func (FastCGI) oneShot() bool { return false }
+
 func (FastCGI) readHead(r *bufio.Reader) (*Request, error) {
 	typ, id, content, err := readRecord(r)
 	if err != nil {
@@ -37,32 +36,23 @@ func (FastCGI) readHead(r *bufio.Reader) (*Request, error) {
 	if typ != typeBegin || len(content) != 8 || id == 0 || binary.BigEndian.Uint16(content) != 1 {
 		return nil, fmt.Errorf("record %d, want the beginning of a request to a responder", typ)
 	}
-	req := &Request{id: id, KeepAlive: content[2]&flagKeepConn != 0, Params: map[string]string{}}
 	params, err := readStream(r, typeParams, id)
 	if err != nil {
 		return nil, err
 	}
+	var variables []Field
 	for len(params) > 0 {
-		var name, value string
-		if name, value, params, err = cutPair(params); err != nil {
+		var v Field
+		if v.Name, v.Value, params, err = cutPair(params); err != nil {
 			return nil, err
 		}
-		if _, twice := req.Params[name]; twice {
-			return nil, errors.New("variable twice: " + name)
-		}
-		req.Params[name] = value
+		variables = append(variables, v)
 	}
-	req.Method, req.Target = req.Params["REQUEST_METHOD"], req.Params["REQUEST_URI"]
-	for name, value := range req.Params {
-		if field, ok := strings.CutPrefix(name, "HTTP_"); ok {
-			field = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(field, "_", "-"))
-			req.Header = append(req.Header, Field{Name: field, Value: value})
-		}
+	req, err := newCGIRequest(variables)
+	if err != nil {
+		return nil, err
 	}
-	if value, ok := req.Params["CONTENT_TYPE"]; ok {
-		req.Header = append(req.Header, Field{Name: "Content-Type", Value: value})
-	}
-	slices.SortFunc(req.Header, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
+	req.id, req.KeepAlive = id, content[2]&flagKeepConn != 0
 	return req, nil
 }
 
@@ -123,14 +113,7 @@ func cutPair(b []byte) (name, value string, rest []byte, err error) {
 }
 
 func (FastCGI) head(req *Request, a *Answer, length int) []byte {
-	b := fmt.Appendf(nil, "Status: %d Status\r\n", status(a))
-	for _, f := range a.Header {
-		b = fmt.Appendf(b, "%s: %s\r\n", f.Name, f.Value)
-	}
-	if length >= 0 && status(a) != 204 && status(a) != 304 {
-		b = fmt.Appendf(b, "Content-Length: %d\r\n", length)
-	}
-	return stream(req, typeStdout, append(b, "\r\n"...))
+	return stream(req, typeStdout, cgiHead("Status:", a, length))
 }
 
 func (FastCGI) part(req *Request, a *Answer, data []byte) []byte {

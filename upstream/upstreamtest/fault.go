@@ -113,8 +113,8 @@ func (p *player) finish() bool {
 	case CloseAfter, ShortBody, EarlyClose:
 		return false
 	case EarlyAnswer:
-		if tc, ok := p.conn.(*net.TCPConn); ok {
-			_ = tc.CloseWrite()
+		if half, ok := p.conn.(interface{ CloseWrite() error }); ok {
+			_ = half.CloseWrite()
 		}
 		drain(p.conn)
 		return false

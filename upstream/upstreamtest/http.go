@@ -16,6 +16,8 @@ type HTTP struct{}
 // Name returns "http".
 func (HTTP) Name() string { return "http" }
 
+func (HTTP) oneShot() bool { return false }
+
 func (HTTP) readHead(r *bufio.Reader) (*Request, error) {
 	line, err := readLine(r)
 	if err != nil {

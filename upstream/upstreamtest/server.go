@@ -4,14 +4,18 @@ import (
 	"bufio"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 )
 
-// Wire is the peer's side of a wire language: HTTP or FastCGI.
+// Wire is the peer's side of a wire language: HTTP, FastCGI, SCGI or UWSGI.
 type Wire interface {
 	// Name is the language's name as in a configuration.
 	Name() string
+	// oneShot says that a connection carries one request, and that its end is that of a body of undeclared length.
+	oneShot() bool
 	// readHead reads a request up to its body; io.EOF means that there is none.
 	readHead(r *bufio.Reader) (*Request, error)
 	// readBody reads the rest of the request and returns its body.
@@ -47,7 +51,13 @@ type Server struct {
 // goroutine per connection. The server is closed when the test ends.
 func NewServer(tb testing.TB, wire Wire, handler func(*Request) Answer) *Server {
 	tb.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	return newServer(tb, wire, handler, "tcp")
+}
+
+// newServer is NewServer for a network, tcp or unix.
+func newServer(tb testing.TB, wire Wire, handler func(*Request) Answer, network string) *Server {
+	tb.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), network, freeAddress(tb, network))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -59,7 +69,29 @@ func NewServer(tb testing.TB, wire Wire, handler func(*Request) Answer) *Server 
 }
 
 // Addr returns host:port.
-func (s *Server) Addr() string { return s.listener.Addr().String() }
+func (s *Server) Addr() string { return peerAddress(s.listener.Addr()) }
+
+// freeAddress returns an address to listen on.
+func freeAddress(tb testing.TB, network string) string {
+	tb.Helper()
+	if network != "unix" {
+		return "127.0.0.1:0"
+	}
+	dir, err := os.MkdirTemp("", "peer") //nolint:usetesting // a short path: that of a socket has about 100 bytes
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return filepath.Join(dir, "socket")
+}
+
+// peerAddress returns an address as a peer has it.
+func peerAddress(a net.Addr) string {
+	if a.Network() == "unix" {
+		return "unix:" + a.String()
+	}
+	return a.String()
+}
 
 // Requests returns the requests so far, in the order in which they were answered.
 func (s *Server) Requests() []*Request {
