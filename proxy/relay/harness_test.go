@@ -28,7 +28,9 @@ import (
 	"spillway/upstream/cgi"
 	"spillway/upstream/fastcgi"
 	"spillway/upstream/http1"
+	"spillway/upstream/scgi"
 	"spillway/upstream/upstreamtest"
+	"spillway/upstream/uwsgi"
 )
 
 // patience bounds what a failing test waits for; hurry is a timeout that is meant to run out.
@@ -94,15 +96,21 @@ type setup struct {
 
 // wires are the languages that peers speak; most tests are run with each.
 func wires() []upstreamtest.Wire {
-	return []upstreamtest.Wire{upstreamtest.HTTP{}, upstreamtest.FastCGI{}}
+	return []upstreamtest.Wire{upstreamtest.HTTP{}, upstreamtest.FastCGI{}, upstreamtest.SCGI{}, upstreamtest.UWSGI{}}
 }
 
-// newProtocol returns the language, with connections that are kept.
+// newProtocol returns the language, with connections that are kept where it can.
 func (s *setup) newProtocol() upstream.Protocol {
-	if s.wire.Name() == "http" {
+	switch s.wire.Name() {
+	case "fastcgi":
+		return fastcgi.New(fastcgi.Options{KeepConn: true, Params: s.params})
+	case "scgi":
+		return scgi.New(scgi.Options{Params: s.params})
+	case "uwsgi":
+		return uwsgi.New(uwsgi.Options{Params: s.params})
+	default:
 		return http1.New(http1.Options{KeepAlive: true})
 	}
-	return fastcgi.New(fastcgi.Options{KeepConn: true, Params: s.params})
 }
 
 // start starts a rig. When the test ends it is checked that nothing is left of its exchanges.

@@ -51,7 +51,7 @@ func TestHandler_RequestsOfAllSizes(t *testing.T) {
 					}
 				}
 				wantLength(t, wire, peer.Requests())
-				if spilled := strings.Contains(r.log.String(), "request spilled"); spilled != (!stream || wire.Name() == "fastcgi") {
+				if spilled := strings.Contains(r.log.String(), "request spilled"); spilled != (!stream || wire.Name() != "http") {
 					t.Errorf("stream %v: spilled is %v", stream, spilled)
 				}
 			}

@@ -46,7 +46,7 @@ func TestHandler_ResponsesOfAllSizes(t *testing.T) {
 					}
 					// A HEAD may cost its connection: over HTTP after the length of a body, over FastCGI before END_REQUEST.
 					want := 1 + len(sizes)
-					if got := peer.Conns(); got > want {
+					if got := peer.Conns(); got > want && !wire.OneShot() {
 						t.Errorf("got %d connections to the peer, want %d at most", got, want)
 					}
 					r.wantNoLog("client gone")
@@ -171,7 +171,7 @@ func TestHandler_NeverCompletesCutResponse(t *testing.T) {
 					t.Parallel()
 					for _, unbuffer := range []bool{false, true} {
 						for _, undeclared := range []bool{false, true} {
-							if undeclared && fault == upstreamtest.ShortBody {
+							if undeclared && (fault == upstreamtest.ShortBody || fault == upstreamtest.CloseInBody && wire.OneShot()) {
 								continue // nothing is short of what was not declared
 							}
 							for _, size := range []int{100, 5000, 100000} {

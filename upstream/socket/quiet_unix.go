@@ -2,12 +2,18 @@
 
 package socket
 
-import "syscall"
+import "golang.org/x/sys/unix"
 
-// look is a read of the first byte that leaves it there.
-type look struct{ b [1]byte }
+// look is the argument of poll(2). A read that peeks would do, but takes a reset off the socket, so that the Read that follows
+// finds the end of the stream.
+type look [1]unix.PollFd
 
 func (l *look) nothing(fd uintptr) bool {
-	_, _, err := syscall.Recvfrom(int(fd), l.b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	return err == syscall.EAGAIN || err == syscall.EWOULDBLOCK
+	for {
+		l[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+		n, err := unix.Poll(l[:], 0)
+		if err != unix.EINTR {
+			return err == nil && n == 0
+		}
+	}
 }

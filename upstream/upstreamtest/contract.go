@@ -38,7 +38,7 @@ func (c *contract) run(t *testing.T) {
 	t.Run("responses without a body", c.bodiless)
 	t.Run("byte by byte", c.byteByByte)
 	t.Run("streaming", c.streaming)
-	if !c.wire.oneShot() {
+	if !c.wire.OneShot() {
 		t.Run("one connection", c.oneConnection)
 	}
 	t.Run("cancel", c.cancel)
@@ -265,7 +265,7 @@ func (c *contract) bodiless(t *testing.T) {
 		if tt.method == "HEAD" && tt.status != 304 && x.resp.Length != 28 {
 			t.Errorf("%s %s: got length %d, want 28", tt.method, tt.target, x.resp.Length)
 		}
-		if got := server.Conns(); got != 1 && tt.method != "HEAD" && !c.wire.oneShot() {
+		if got := server.Conns(); got != 1 && tt.method != "HEAD" && !c.wire.OneShot() {
 			t.Errorf("%s %s: got %d connections, want 1", tt.method, tt.target, got)
 		}
 	}

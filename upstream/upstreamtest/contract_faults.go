@@ -117,7 +117,7 @@ func (c *contract) fail(t *testing.T, fault Fault, want expectation) {
 // mark, a reset is none.
 func (c *contract) undeclaredCut(t *testing.T) {
 	fault, text := CloseInBody, "upstream prematurely closed"
-	if c.wire.oneShot() {
+	if c.wire.OneShot() {
 		if c.network == "unix" || resetText() == "" {
 			t.Skip("no reset that can be told from the mark")
 		}

@@ -26,7 +26,7 @@ const (
 // Name returns "fastcgi".
 func (FastCGI) Name() string { return "fastcgi" }
 
-func (FastCGI) oneShot() bool { return false }
+func (FastCGI) OneShot() bool { return false }
 
 func (FastCGI) readHead(r *bufio.Reader) (*Request, error) {
 	typ, id, content, err := readRecord(r)

@@ -16,7 +16,7 @@ type HTTP struct{}
 // Name returns "http".
 func (HTTP) Name() string { return "http" }
 
-func (HTTP) oneShot() bool { return false }
+func (HTTP) OneShot() bool { return false }
 
 func (HTTP) readHead(r *bufio.Reader) (*Request, error) {
 	line, err := readLine(r)

@@ -14,8 +14,8 @@ import (
 type Wire interface {
 	// Name is the language's name as in a configuration.
 	Name() string
-	// oneShot says that a connection carries one request, and that its end is that of a body of undeclared length.
-	oneShot() bool
+	// OneShot says that a connection carries one request, and that its end is that of a body of undeclared length.
+	OneShot() bool
 	// readHead reads a request up to its body; io.EOF means that there is none.
 	readHead(r *bufio.Reader) (*Request, error)
 	// readBody reads the rest of the request and returns its body.
