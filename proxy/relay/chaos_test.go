@@ -61,7 +61,7 @@ func chaotic(r *upstreamtest.Request) upstreamtest.Answer {
 	}
 	switch number % 20 {
 	case 3:
-		a.Fault = upstreamtest.CloseInBody
+		a.Fault, a.Undeclared = upstreamtest.CloseInBody, false // else it may be how the body ends
 	case 7:
 		a.Fault = upstreamtest.CloseAfter
 	case 11:
