@@ -47,6 +47,7 @@ func cgiHead(first string, a *Answer, length int) []byte {
 // unframed is what SCGI and uwsgi have in common: a body as it is, and one request on a connection.
 type unframed struct{}
 
+// OneShot returns true.
 func (unframed) OneShot() bool { return true }
 
 func (unframed) readBody(r *bufio.Reader, req *Request) ([]byte, error) {

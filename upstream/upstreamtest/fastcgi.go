@@ -26,6 +26,7 @@ const (
 // Name returns "fastcgi".
 func (FastCGI) Name() string { return "fastcgi" }
 
+// OneShot returns false: a connection may be kept, and the end of a body is marked.
 func (FastCGI) OneShot() bool { return false }
 
 func (FastCGI) readHead(r *bufio.Reader) (*Request, error) {

@@ -16,6 +16,7 @@ type HTTP struct{}
 // Name returns "http".
 func (HTTP) Name() string { return "http" }
 
+// OneShot returns false: a connection may be kept, and the end of a body is marked.
 func (HTTP) OneShot() bool { return false }
 
 func (HTTP) readHead(r *bufio.Reader) (*Request, error) {
