@@ -108,6 +108,9 @@ type Settings struct {
 	SendTimeout    Duration // between two writes to the peer
 	ReadTimeout    Duration // between two reads from the peer
 
+	Upgrade        bool     // a client that asks for another protocol gets it when the peer agrees; HTTP only
+	UpgradeTimeout Duration // between two transfers, in whichever direction, after that
+
 	SetHeader         []Field // header fields for the peer; values may have $variables, an empty one removes the field
 	IgnoreClientAbort bool    // the peer finishes although the client is gone
 
@@ -157,6 +160,14 @@ type Script struct {
 // Field is one header field, CGI variable or environment variable, in the order of the file.
 type Field struct {
 	Name, Value string
+}
+
+// Derive fills the values whose default follows from others.
+func (s *Settings) Derive() {
+	s.Buffering.Derive()
+	if s.UpgradeTimeout == 0 {
+		s.UpgradeTimeout = s.ReadTimeout
+	}
 }
 
 // Derive fills the sizes whose default follows from others, by nginx's rule: twice the larger of the two buffer sizes.

@@ -8,8 +8,8 @@ import (
 // All defaults are in this file; examples/full.yaml documents them, and a test holds the two together. A default without
 // a reason beside it is nginx's.
 
-// DefaultSettings returns the settings of a location for which a file says nothing. Buffering.Derive must
-// follow, when the values of the file are in.
+// DefaultSettings returns the settings of a location for which a file says nothing. Derive must follow,
+// when the values of the file are in.
 func DefaultSettings() Settings {
 	return Settings{
 		Buffering: Buffering{On: true, BufferSize: 8 * KiB, Buffers: Buffers{8, 8 * KiB}, MaxTempFileSize: 1 * GiB},
@@ -20,6 +20,8 @@ func DefaultSettings() Settings {
 		ConnectTimeout: Duration(60 * time.Second),
 		SendTimeout:    Duration(60 * time.Second),
 		ReadTimeout:    Duration(60 * time.Second),
+		// nginx needs three lines for it in each location; who runs a WebSocket application wants it.
+		Upgrade: true,
 	}
 }
 

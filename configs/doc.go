@@ -18,7 +18,7 @@
 // Equal compares two values of configurations, wherever they are written: what a reload has to know.
 //
 // Another language than YAML builds a Config from DefaultConfig, DefaultUpstream and DefaultSettings, fills Places so that
-// problems find their line, and calls Buffering.Derive and Config.Check.
+// problems find their line, and calls Settings.Derive and Config.Check.
 //
 // The package starts nothing, opens no file but the configuration, creates no directory and does not know which
 // $variables exist.

@@ -62,6 +62,6 @@ func (d *draft) resolveSettings(s *serverDraft, l *locationDraft) Settings {
 	settings := DefaultSettings()
 	settings.Places = Places{"": l.Places.At()}
 	settings.refused = !apply(&settings, settings.Places, d.settings, s.settings, upstream, l.settings)
-	settings.Buffering.Derive()
+	settings.Derive()
 	return settings
 }

@@ -92,6 +92,8 @@ func settingFields() []field[Settings] {
 		value("connect_timeout", (*reader).timeout, func(s *Settings) *Duration { return &s.ConnectTimeout }),
 		value("send_timeout", (*reader).timeout, func(s *Settings) *Duration { return &s.SendTimeout }),
 		value("read_timeout", (*reader).timeout, func(s *Settings) *Duration { return &s.ReadTimeout }),
+		value("upgrade", (*reader).flag, func(s *Settings) *bool { return &s.Upgrade }),
+		value("upgrade_timeout", (*reader).timeout, func(s *Settings) *Duration { return &s.UpgradeTimeout }),
 		value("next_upstream", (*reader).nextUpstream, func(s *Settings) *[]string { return &s.Retry.On }),
 		value("next_upstream_tries", number(0, anyCount), func(s *Settings) *int { return &s.Retry.Tries }),
 		value("next_upstream_timeout", (*reader).duration, func(s *Settings) *Duration { return &s.Retry.Timeout }),

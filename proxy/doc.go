@@ -23,7 +23,8 @@
 //     failure proxy/relay/retry.go goes back to 6, or to proxy/errors.go.
 //  8. Pump and spill: proxy/relay/response.go. A small response goes to the client in one write with its head. A larger
 //     or slower one goes through buffering/pipe.go: filled at the peer's speed, first in memory, then in the spill file;
-//     delivered at the client's speed. The connection to the peer is given back with the peer's last byte.
+//     delivered at the client's speed. The connection to the peer is given back with the peer's last byte. After a 101 both
+//     connections belong to another protocol until the end: proxy/relay/tunnel.go and proxy/downstream/tunnel.go.
 //  9. Finish: proxy/finish.go, exactly once, whatever happened: buffers to the arena, access log, metrics.
 //
 // Both sides read and write through upstream/socket. What goes wrong on the way is one record of log/slog each;

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"io"
 	"iter"
 	"log/slog"
@@ -25,6 +26,7 @@ type Exchange struct {
 	Host       []byte    // lower case, without port and final dot: nginx's $host
 	Body       io.Reader // the request body as it arrives; nil without one
 	BodyLength int64     // declared length of the body, 0 without one, -1 when it is chunked
+	Upgrade    []byte    // protocols that the client would switch to, as an Upgrade field has them; empty: none
 	HeadBytes  int       // length of the request's head as received
 	Start      time.Time // when the head had been read
 
@@ -110,12 +112,16 @@ type Handler interface {
 }
 
 // Content is a response body. WriteTo is called at most once, by the front; Read is for what is in between, such as a
-// cache. Close is called exactly once, with the error that ended the sending, and gives everything back.
+// cache. For a response with status 101, which only an exchange with Upgrade may have, WriteTo is the whole life of the tunnel:
+// its writer reads what the client sends as well, see proxy/relay/tunnel.go. Close is called exactly once, with the error that ended the sending, and gives everything back.
 type Content interface {
 	io.Reader
 	io.WriterTo
 	Close(err error) error
 }
+
+// ErrGivenUp is why a tunnel's client can be read no more: its listener is given up.
+var ErrGivenUp = errors.New("listener given up")
 
 // Status returns the status of the response.
 func (ex *Exchange) Status() int { return ex.Response.StatusCode() }

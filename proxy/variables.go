@@ -167,6 +167,9 @@ func requestField(name string) variable {
 		separator = "; "
 	}
 	name = strings.ReplaceAll(name, "_", "-")
+	if name == "upgrade" { // removed from Request with all fields of the connection
+		return slice(func(ex *Exchange) []byte { return ex.Upgrade })
+	}
 	return func(dst []byte, ex *Exchange) ([]byte, bool) {
 		if ex.Request == nil {
 			return dst, false

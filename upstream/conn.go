@@ -18,7 +18,8 @@ type Timeouts struct {
 	Read    time.Duration // read_timeout
 }
 
-// Conn is a leased connection to a peer. Apart from Cancel, one goroutine at a time uses it.
+// Conn is a leased connection to a peer. Apart from Cancel, one goroutine at a time uses it; after Upgrade, one may read while
+// another writes.
 type Conn struct {
 	Phase Phase // what the attempt is doing; the protocol and the relay move it on, errors carry it
 	State any   // the protocol's own, kept as long as the Conn; a recycled Conn keeps it for the next connection
@@ -33,6 +34,7 @@ type Conn struct {
 	writeDeadline time.Time
 
 	received int64 // bytes read since the lease
+	upgraded bool  // see Upgrade
 	canceled atomic.Bool
 }
 
@@ -104,12 +106,29 @@ func (c *Conn) Cancel() {
 	_ = c.net.SetDeadline(time.Unix(1, 0))
 }
 
+// Upgrade turns the connection over to another protocol, until Release: reads have no timeout any more, the holder ends those
+// that take too long by Cancel.
+func (c *Conn) Upgrade() {
+	c.Phase, c.upgraded = Upgraded, true
+	c.peer.group.upgraded.Add(1)
+	c.peer.group.everUpgraded.Add(1)
+	_ = c.net.SetReadDeadline(time.Time{})
+	c.keepCanceled()
+}
+
+// CloseWrite ends the sending side of an upgraded connection: the peer reads the end of the stream. What is wrong with a
+// connection on which that fails, the reading finds.
+func (c *Conn) CloseWrite() { _ = c.net.CloseWrite() }
+
 // slack is how late a deadline may be: it is moved only when it would be earlier than asked for, then by this much too
 // far, so that a busy connection sets a timer about once a second instead of twice per request.
 const slack = time.Second
 
 // armRead sees to it that a read cannot last longer than the read timeout, give or take the slack.
 func (c *Conn) armRead() {
+	if c.upgraded {
+		return
+	}
 	if deadline, late := due(c.readDeadline, c.timeouts.Read); late {
 		c.readDeadline = deadline
 		_ = c.net.SetReadDeadline(deadline)

@@ -18,6 +18,7 @@ const (
 	Sending
 	ReadingHead
 	ReadingBody
+	Upgraded // the connection belongs to another protocol, see Conn.Upgrade
 )
 
 // String returns nginx's words for the phase.
@@ -31,6 +32,8 @@ func (p Phase) String() string {
 		return "reading response header from upstream"
 	case ReadingBody:
 		return "reading upstream"
+	case Upgraded:
+		return "proxying upgraded connection"
 	default:
 		return "handling the request"
 	}
@@ -79,6 +82,11 @@ func NewError(phase Phase, kind Kind, text string) *Error {
 // ClosedEarly is the error for a connection that ended before the response did.
 func ClosedEarly(phase Phase) *Error {
 	return NewError(phase, Failed, "upstream prematurely closed connection")
+}
+
+// Silence is the error for an upgraded connection on which nothing has moved for too long.
+func Silence() *Error {
+	return &Error{Phase: Upgraded, Kind: TimedOut, Text: "upstream timed out", Err: errTimedOut}
 }
 
 // TooBigHeader is the error for a response head that does not fit into nginx's buffer_size.

@@ -1,18 +1,39 @@
 package upstream
 
 import (
+	"net/http"
 	"strconv"
 
 	"spillway/proxy/httpfield"
 )
 
 // SetStatus takes the response's status over. RFC 9110, section 15: three digits, 100 to 599; a peer that sends anything
-// else, or a 101 that nobody asked for, is not to be trusted.
+// else, or a 101 outside Switch, is not to be trusted.
 func (r *Response) SetStatus(code int) error {
 	if code < 200 || code > 599 {
-		return NewError(ReadingHead, Invalid, "upstream sent invalid status \""+strconv.Itoa(code)+"\"")
+		return invalidStatus(code)
 	}
 	r.Header.SetStatusCode(code)
+	return nil
+}
+
+func invalidStatus(code int) error {
+	return NewError(ReadingHead, Invalid, "upstream sent invalid status \""+strconv.Itoa(code)+"\"")
+}
+
+// Switch takes a 101 over that chose a protocol (RFC 9110, section 15.2.2), together with the two fields that say so to the
+// client. One that nobody asked for, or for another protocol than was asked for, is not to be trusted.
+func (r *Response) Switch(protocol []byte) error {
+	switch {
+	case len(r.Upgrade) == 0:
+		return invalidStatus(http.StatusSwitchingProtocols)
+	case len(protocol) == 0 || !httpfield.Named(r.Upgrade, protocol):
+		return NewError(ReadingHead, Invalid, "upstream switched to another protocol than it was asked for")
+	}
+	r.Switched = true
+	r.Header.SetStatusCode(http.StatusSwitchingProtocols)
+	r.Header.Add("Connection", "upgrade")
+	r.Header.AddBytesV("Upgrade", protocol)
 	return nil
 }
 

@@ -68,6 +68,8 @@ type Group struct {
 	sweeping          atomic.Bool  // sweep is due some time
 	closed            atomic.Bool  // no connection becomes idle any more
 	conns             conns
+	upgraded          atomic.Int64 // connections that belong to another protocol
+	everUpgraded      atomic.Int64
 }
 
 // NewGroup returns a group with its peers.
@@ -118,6 +120,11 @@ func (g *Group) KeepsAlive() bool { return g.keepalive > 0 }
 
 // Idle returns the number of idle connections.
 func (g *Group) Idle() int64 { return g.idle.Load() }
+
+// Upgraded returns how many connections belong to another protocol now (see Conn.Upgrade), and how many ever did.
+func (g *Group) Upgraded() (now, total int64) {
+	return g.upgraded.Load(), g.everUpgraded.Load()
+}
 
 // Close closes the idle connections and ends all waiting. Leased connections stay with their holders; they are closed at
 // Release.

@@ -86,7 +86,7 @@ func connectError(err error) *Error {
 // connection may carry one more request; every other is closed.
 func (c *Conn) Release(fate Fate) {
 	p := c.peer
-	if fate == Reusable && c.requests < p.group.keepaliveRequests && !c.canceled.Load() && p.putIdle(c) {
+	if fate == Reusable && !c.upgraded && c.requests < p.group.keepaliveRequests && !c.canceled.Load() && p.putIdle(c) {
 		return
 	}
 	c.close()
@@ -96,6 +96,9 @@ func (c *Conn) Release(fate Fate) {
 func (c *Conn) close() {
 	_ = c.net.Close()
 	g := c.peer.group
+	if c.upgraded {
+		g.upgraded.Add(-1)
+	}
 	*c = Conn{State: c.State}
 	g.conns.pool.Put(c)
 }

@@ -36,6 +36,10 @@ type Request struct {
 	Bytes      []byte    // the whole body, when it is in memory
 	BodyLength int64     // bytes; 0 without a body; -1 unknown (request_buffering off and a chunked request)
 
+	// Upgrade are the protocols that the client would switch to, as the value of an Upgrade field (RFC 9110, section 7.8);
+	// empty: none. Only HTTP asks for them.
+	Upgrade []byte
+
 	Params []Field // CGI variables from the configuration, expanded; they replace computed ones of the same name
 
 	Proto                  []byte // HTTP/1.0 or HTTP/1.1, as the client spoke
@@ -59,6 +63,8 @@ type Response struct {
 	Header *fasthttp.ResponseHeader // filled through AddField and SetStatus
 	Buf    []byte                   // nginx's buffer_size: the head must fit; kept by the caller until the attempt ends
 	Head   bool                     // the request's method was HEAD: there is no body, whatever the head says
+	// Upgrade is the request's: a 101 may choose one of its protocols; empty: it is Invalid.
+	Upgrade []byte
 	// Field gets each field that may go further, the hidden ones too, and adds it to Header if it is to; the slices are valid
 	// until it returns. nil adds those that are not Hidden.
 	Field  func(name, value []byte)
@@ -70,6 +76,10 @@ type Response struct {
 	Body     io.Reader // the rest of the body after Prefix; io.EOF is its true end, everything else an *Error
 	Reusable bool      // the connection can carry another request; valid when Complete, or after Body's io.EOF
 
+	// Switched says that the peer has answered 101: from its head on the connection belongs to one of the protocols in Upgrade.
+	// Prefix has what came with the head; there is no Body, and the connection is not Reusable.
+	Switched bool
+
 	Excess bool // the peer sent more body than it had declared (nginx warns of it); the rest was not read
 
 	named []byte // what the response's Connection field names, comma separated; see AddField
@@ -78,5 +88,5 @@ type Response struct {
 // Reset prepares r for another attempt; the fields that the caller sets are kept.
 func (r *Response) Reset() {
 	r.Length, r.Prefix, r.Complete, r.Body, r.Reusable, r.named = -1, nil, false, nil, false, r.named[:0]
-	r.Excess = false
+	r.Excess, r.Switched = false, false
 }

@@ -45,9 +45,15 @@ func (l *Listener) Shutdown(ctx context.Context) error {
 	case <-l.empty:
 		return err
 	case <-ctx.Done():
-		l.cut()
-		return ctx.Err()
 	}
+	if l.interrupt() {
+		select {
+		case <-l.empty:
+		case <-time.After(cutTime):
+		}
+	}
+	l.cut()
+	return ctx.Err()
 }
 
 // StopAccepting closes the socket, so that the address can be listened on anew; the connections that there are go on until
@@ -97,6 +103,19 @@ func (l *Listener) noteEmpty() {
 		l.finished = true
 		close(l.empty)
 	}
+}
+
+// interrupt ends the tunnels in order, and says whether there are any. Nothing else would: an open one is no sign of work.
+func (l *Listener) interrupt() (found bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.conns {
+		if phase(c.phase.Load()) == upgraded {
+			c.interrupt()
+			found = true
+		}
+	}
+	return found
 }
 
 // cut closes all connections, without a word.

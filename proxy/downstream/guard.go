@@ -36,6 +36,7 @@ type head struct {
 	chunked       bool
 	strip         bool // has fields that are not passed on
 	expects       bool // has an Expect
+	upgrades      bool // has an Upgrade
 }
 
 // version is the HTTP version of a request.
@@ -167,6 +168,8 @@ func (h *head) field(line []byte) error {
 		}
 	case len("expect"):
 		h.expects = h.expects || httpfield.Is(name, "expect")
+	case len("upgrade"):
+		h.upgrades = h.upgrades || httpfield.Is(name, "upgrade")
 	case len("content-length"):
 		if httpfield.Is(name, "content-length") {
 			return h.setLength(trim(value))

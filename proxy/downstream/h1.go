@@ -18,7 +18,7 @@ type h1 struct {
 	out       sender
 	keepAlive bool // the client wants to go on
 
-	host, path, target []byte // memory of what ex borrows
+	host, path, target, upgrade []byte // memory of what ex borrows
 }
 
 // serve is fasthttp's handler: it makes an exchange of a parsed head, has it served, sends the response and finishes it.
@@ -169,6 +169,9 @@ func (c *conn) fill() error {
 		}
 		h.Del(fasthttp.HeaderExpect) // it has been met
 		c.head.expects = false
+	}
+	if c.head.upgrades {
+		c.noteUpgrade(h)
 	}
 	if c.head.strip {
 		proxy.Strip(h, private)

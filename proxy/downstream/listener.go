@@ -203,7 +203,7 @@ func (l *Listener) Stats() Stats {
 		switch phase(c.phase.Load()) {
 		case reading:
 			s.Reading++
-		case serving, watching:
+		case serving, watching, upgraded:
 			s.Writing++
 		default:
 			s.Waiting++

@@ -49,7 +49,7 @@ func (c *conn) send() error {
 	ex := &c.ex
 	if status := ex.Status(); status == proxy.StatusClientGone {
 		return nil
-	} else if status < 200 || status > 599 {
+	} else if !c.allows(status) {
 		ex.SetError(fmt.Errorf("response with status %d", status))
 	}
 	s := &c.out
@@ -71,6 +71,14 @@ func (c *conn) send() error {
 	return s.last()
 }
 
+// allows says whether a response of this request may have the status.
+func (c *conn) allows(status int) bool {
+	if status == fasthttp.StatusSwitchingProtocols {
+		return len(c.ex.Upgrade) > 0 && c.ex.Content != nil && c.at == atHead // all of the request is read
+	}
+	return status >= 200 && status <= 599
+}
+
 // sender writes one response; it is what Content.WriteTo writes to. The head leaves with the first bytes of the body.
 type sender struct {
 	c       *conn   // set when it was accepted, read only
@@ -89,11 +97,29 @@ type sender struct {
 	vector net.Buffers
 }
 
-// begin decides how the body is framed (RFC 9112 section 6) and writes the head into the buffer.
+// begin decides how the body is framed and writes the head into the buffer.
 func (s *sender) begin() {
 	c := s.c
+	h := c.ex.Response
+	s.chunked, s.tried = false, false
+	if c.ex.Status() == fasthttp.StatusSwitchingProtocols {
+		s.hasBody, s.left, s.close = true, -1, true
+		s.pace.reset(0, 0) // limit_rate is for responses
+	} else {
+		s.setFraming()
+	}
+	if len(h.Server()) == 0 {
+		h.SetServer(serverName)
+	}
+	s.memory = c.l.takeBuffer()
+	s.buf = h.AppendBytes((*s.memory)[:0])
+}
+
+// setFraming decides how the body is framed (RFC 9112 section 6), and whether the connection goes on.
+func (s *sender) setFraming() {
+	c := s.c
 	ex, h := &c.ex, c.ex.Response
-	s.chunked, s.tried, s.left = false, false, int64(len(ex.Bytes))
+	s.left = int64(len(ex.Bytes))
 	status := ex.Status()
 	s.hasBody = !ex.Head() && status != fasthttp.StatusNoContent && status != fasthttp.StatusNotModified
 	if ex.Content != nil || ex.Head() && len(ex.Bytes) == 0 {
@@ -116,11 +142,6 @@ func (s *sender) begin() {
 	} else if c.head.proto == http10 {
 		h.Set(fasthttp.HeaderConnection, "keep-alive")
 	}
-	if len(h.Server()) == 0 {
-		h.SetServer(serverName)
-	}
-	s.memory = c.l.takeBuffer()
-	s.buf = h.AppendBytes((*s.memory)[:0])
 }
 
 // mustClose says whether the connection ends with this response.

@@ -44,15 +44,19 @@ func (c *conn) awaitLeave() {
 func (c *conn) resumeWatch() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.stopping {
-		_ = c.SetReadDeadline(time.Time{})
+	if c.stopping || c.interrupted {
+		return false
 	}
-	return !c.stopping
+	_ = c.SetReadDeadline(time.Time{})
+	return true
 }
 
 // endServing ends the phase of serving, and the watch if there is one.
-func (c *conn) endServing() {
-	if c.enter(waiting) != watching {
+func (c *conn) endServing() { c.endWatch(waiting) }
+
+// endWatch enters the next phase; when it returns, nobody watches the client any more.
+func (c *conn) endWatch(next phase) {
+	if c.enter(next) != watching {
 		return
 	}
 	c.mu.Lock()
@@ -62,6 +66,8 @@ func (c *conn) endServing() {
 	<-c.watched
 	c.mu.Lock()
 	c.stopping = false
-	_ = c.SetReadDeadline(time.Time{})
+	if !c.interrupted {
+		_ = c.SetReadDeadline(time.Time{})
+	}
 	c.mu.Unlock()
 }

@@ -119,6 +119,7 @@ func (r *run) receive() error {
 	r.accel.reset()
 	r.resp.Header, r.resp.Buf, r.resp.Head, r.resp.Stderr = r.ex.Response, r.buffer.B, r.ex.Head(), r.onStderr
 	r.resp.Field = r.onField
+	r.resp.Upgrade = r.req.Upgrade
 	r.resp.Header.DisableNormalizing()          // the peer's letter case
 	r.resp.Header.SetNoDefaultContentType(true) // what an earlier attempt left was reset, and this with it
 	err := r.h.opts.Protocol.Receive(r.conn, &r.resp)
@@ -131,7 +132,7 @@ func (r *run) receive() error {
 // body costs no pump. Without buffering the head is not held back.
 func (r *run) receiveFirst() error {
 	resp := &r.resp
-	if resp.Complete || len(resp.Prefix) > 0 || r.unbuffer {
+	if resp.Complete || resp.Switched || len(resp.Prefix) > 0 || r.unbuffer {
 		return nil
 	}
 	r.conn.Phase = upstream.ReadingBody

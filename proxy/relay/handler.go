@@ -34,6 +34,12 @@ type Options struct {
 	LearnLane bool          // [lane auto]: in place of Lane; wants a Pace
 	Pace      *Pace         // one per group, shared by its locations; nil: no location of the group learns its lane
 
+	// [upgrade, upgrade_timeout]: a client that asks for another protocol (RFC 9110, section 7.8) gets it, if the peer agrees. The
+	// tunnel ends when nothing has moved in it for so long; 0 is the read timeout. An Upgrade in SetHeader says what the peer is
+	// asked for in place of the client's, also without Upgrade, as in nginx; the client has to ask in any case.
+	Upgrade        bool
+	UpgradeTimeout time.Duration
+
 	SetHeader []Setting // [set_header], besides the fields that tell the peer about the client
 	Params    []Setting // [params]: CGI variables
 	Fields    FieldRules
@@ -77,6 +83,9 @@ func New(opts Options) (*Handler, error) {
 	}
 	opts.SetHeader = override(own, opts.SetHeader)
 	opts.Params = override(nil, opts.Params)
+	if opts.UpgradeTimeout == 0 {
+		opts.UpgradeTimeout = opts.Timeouts.Read
+	}
 	return &Handler{opts: opts}, nil
 }
 

@@ -146,6 +146,24 @@ func (r *run) buildRequest() {
 		r.fields[i].Value = r.scratch[r.spans[i].from:r.spans[i].to]
 	}
 	r.req.Set, r.req.Params = r.fields[:len(opts.SetHeader)], r.fields[len(opts.SetHeader):]
+	r.req.Upgrade = r.upgrade()
+}
+
+// upgrade returns the protocols that the peer is asked for.
+func (r *run) upgrade() []byte {
+	asked := r.ex.Upgrade
+	if len(asked) == 0 {
+		return nil
+	}
+	for i := range r.req.Set {
+		if strings.EqualFold(r.h.opts.SetHeader[i].Name, "Upgrade") {
+			return r.req.Set[i].Value
+		}
+	}
+	if !r.h.opts.Upgrade {
+		return nil
+	}
+	return asked
 }
 
 // expand appends the settings with their variables replaced; the values are set when all are there.

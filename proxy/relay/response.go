@@ -36,6 +36,7 @@ func (r *run) respond() {
 			ex.Length = int64(len(r.resp.Prefix))
 		}
 		r.endResponse(nil)
+	case r.resp.Switched: // see tunnel.go
 	case r.unbuffer:
 		r.conn.Phase = upstream.ReadingBody
 	default:
@@ -106,6 +107,9 @@ func (r *run) endResponse(err error) {
 
 // WriteTo sends the body to the client.
 func (r *run) WriteTo(w io.Writer) (int64, error) {
+	if r.resp.Switched {
+		return r.tunnel(w)
+	}
 	if !r.h.opts.Finish {
 		return r.writeTo(w)
 	}

@@ -107,7 +107,7 @@ func (r *run) end() {
 	r.ex, r.pipe, r.buffer, r.body, r.peer, r.sendErr, r.bodyErr = nil, nil, nil, nil, nil, nil, nil
 	r.req = upstream.Request{}
 	r.resp.Reset()
-	r.resp.Header, r.resp.Buf = nil, nil
+	r.resp.Header, r.resp.Buf, r.resp.Upgrade = nil, nil, nil
 	r.stream = bodyStream{}
 	r.hint.Tried.Clear()
 	r.visits = r.visits[:0]

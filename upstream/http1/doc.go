@@ -9,6 +9,6 @@
 // decoded in place in the reader's buffer. What belongs to a connection is kept in Conn.State, so that an exchange on a
 // kept connection allocates nothing of its own.
 //
-// The package does not decide which fields of the client a peer gets (the caller filters Request.Header), does not ask for
-// an upgrade, and drops interim responses (1xx) and trailers.
+// The package does not decide which fields of the client a peer gets (the caller filters Request.Header), asks for an upgrade
+// only when the request has one and leaves the connection to its holder then, and drops interim responses (1xx) and trailers.
 package http1

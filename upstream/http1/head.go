@@ -150,6 +150,16 @@ func (h *head) frame() error {
 	return nil
 }
 
+// value returns the value of the first field with the name, nil without one.
+func (h *head) value(name string) []byte {
+	for i := range h.fields {
+		if httpfield.Is(h.fields[i].Name, name) {
+			return h.fields[i].Value
+		}
+	}
+	return nil
+}
+
 // setLength takes over a Content-Length: one, of digits only. RFC 9112, section 6.3, rule 5.
 func (h *head) setLength(f *upstream.Field) error {
 	if h.length >= 0 {

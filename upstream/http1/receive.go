@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net/http"
 
 	"spillway/upstream"
 )
@@ -13,6 +14,7 @@ import (
 //  1. readHead reads into Response.Buf until the head's blank line;
 //  2. interim responses are skipped, and what is left of the request body is sent or given up;
 //  3. deliver copies status and fields;
+//     or, after a 101, switchOver leaves the connection to the other protocol: there is no step 4;
 //  4. the body's framing is set up, and what came with the head is decoded in place; the rest is read by body.Read.
 
 // maxInterim is how many interim responses (1xx) may precede the final one.
@@ -23,15 +25,31 @@ const maxInterim = 10
 func (p *Protocol) Receive(c *upstream.Conn, resp *upstream.Response) error {
 	s := stateOf(c)
 	rest, err := p.receiveHead(c, s, resp.Buf)
-	if err == nil {
-		err = s.head.deliver(resp)
-	}
-	if err == nil {
-		s.body.start(p, c, resp, s)
-		resp.Prefix, err = s.body.prefix(rest)
+	switch {
+	case err != nil:
+	case s.head.status == http.StatusSwitchingProtocols:
+		err = s.switchOver(resp, rest)
+	default:
+		if err = s.head.deliver(resp); err == nil {
+			s.body.start(p, c, resp, s)
+			resp.Prefix, err = s.body.prefix(rest)
+		}
 	}
 	s.head.clear()
 	return err
+}
+
+// switchOver takes a 101 over. What follows its head is not HTTP, whatever its fields say of a body.
+func (s *state) switchOver(resp *upstream.Response, rest []byte) error {
+	if s.sender.pending() {
+		return invalid("upstream switched protocols before it had got the whole request")
+	}
+	if err := resp.Switch(s.head.value("upgrade")); err != nil {
+		return err
+	}
+	resp.Length, resp.Prefix = -1, rest
+	s.head.deliverFields(resp)
+	return nil
 }
 
 // receiveHead parses the final head into s.head and returns what follows it in buf.
@@ -46,7 +64,7 @@ func (p *Protocol) receiveHead(c *upstream.Conn, s *state, buf []byte) (rest []b
 		if err := s.head.parse(buf[:end]); err != nil {
 			return nil, err
 		}
-		if s.head.status < 100 || s.head.status >= 200 || s.head.status == 101 {
+		if s.head.status < 100 || s.head.status >= 200 || s.head.status == http.StatusSwitchingProtocols {
 			s.settle()
 			return buf[end:n], nil
 		}
@@ -104,6 +122,12 @@ func (h *head) deliver(resp *upstream.Response) error {
 	if err := resp.SetStatus(h.status); err != nil {
 		return err
 	}
+	h.deliverFields(resp)
+	return nil
+}
+
+// deliverFields copies the fields into the response, but for those of the connection.
+func (h *head) deliverFields(resp *upstream.Response) {
 	for i := range h.fields {
 		if f := &h.fields[i]; len(f.Name) == len("connection") && bytes.EqualFold(f.Name, []byte("connection")) {
 			resp.NameConnection(f.Value)
@@ -112,5 +136,4 @@ func (h *head) deliver(resp *upstream.Response) error {
 	for i := range h.fields {
 		resp.AddField(h.fields[i].Name, h.fields[i].Value)
 	}
-	return nil
 }

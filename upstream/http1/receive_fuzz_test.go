@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/valyala/fasthttp"
+
 	"spillway/upstream"
 	"spillway/upstream/http1"
 )
@@ -59,6 +61,53 @@ func FuzzResponse(f *testing.F) {
 			if n := count(got, name); n > len(values) || n > 0 && name == "Connection" {
 				t.Fatalf("%q: got %d fields %s, want %q", raw, n, name, values)
 			}
+		}
+	})
+}
+
+// FuzzUpgrade compares answers to a request that asks for an upgrade: a 101 is taken only for what was asked, and nothing behind
+// its head is lost or taken for HTTP.
+func FuzzUpgrade(f *testing.F) {
+	for _, raw := range []string{
+		"HTTP/1.1 101 Switching\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\nfirst",
+		"HTTP/1.1 100 Go\r\n\r\nHTTP/1.1 101 S\nupgrade: ECHO\nContent-Length: 5\nX: y\n\nHTTP/1.1 200 OK\r\n\r\n",
+		"HTTP/1.1 101 S\r\nUpgrade: chess\r\n\r\n", "HTTP/1.1 101 S\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+	} {
+		f.Add([]byte(raw))
+	}
+	answers := make(chan []byte, 1)
+	p := newPeer(f, http1.Options{KeepAlive: true}, func(conn net.Conn) {
+		_, _ = bufio.NewReader(conn).ReadString('\n')
+		_, _ = conn.Write(<-answers)
+	})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		answers <- raw
+		conn := p.lease()
+		defer conn.Release(upstream.Spent)
+		req := get("GET")
+		req.Upgrade = []byte("echo, other/2")
+		if err := p.proto.Send(conn, req); err != nil {
+			t.Fatal(err)
+		}
+		resp := &upstream.Response{Header: &fasthttp.ResponseHeader{}, Buf: make([]byte, 4096), Upgrade: req.Upgrade}
+		resp.Reset()
+		if err := p.proto.Receive(conn, resp); err != nil {
+			return
+		}
+		if status := resp.Header.StatusCode(); resp.Switched != (status == 101) || status < 101 || status == 101 && resp.Body != nil {
+			t.Fatalf("%q: got status %d, switched %v", raw, status, resp.Switched)
+		}
+		if !resp.Switched {
+			return
+		}
+		chosen := strings.ToLower(string(resp.Header.Peek("Upgrade")))
+		if chosen != "echo" && chosen != "other/2" || !bytes.Contains(raw, resp.Prefix) || resp.Reusable {
+			t.Fatalf("%q: switched to %q, with %q behind the head", raw, chosen, resp.Prefix)
+		}
+		rest, err := io.ReadAll(conn)
+		if got := string(resp.Prefix) + string(rest); err != nil || !strings.HasSuffix(string(raw), got) ||
+			!strings.HasSuffix(string(raw[:len(raw)-len(got)]), "\n") {
+			t.Fatalf("%q: got %q behind the head, %v", raw, got, err)
 		}
 	})
 }

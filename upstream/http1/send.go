@@ -76,12 +76,18 @@ func (w *headWriter) append(b []byte, req *upstream.Request, keepAlive bool) []b
 			b = appendField(b, f.Name, f.Value)
 		}
 	}
-	if !keepAlive {
+	switch {
+	case len(req.Upgrade) > 0:
+		b = append(b, "Connection: upgrade\r\n"...)
+		b = appendField(b, upgradeName, req.Upgrade)
+	case !keepAlive:
 		b = append(b, "Connection: close\r\n"...)
 	}
 	b = appendFraming(b, req)
 	return append(b, "\r\n"...)
 }
+
+var upgradeName = []byte("Upgrade")
 
 // field takes one of the client's fields over.
 func (w *headWriter) field(name, value []byte) bool {

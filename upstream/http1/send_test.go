@@ -52,6 +52,10 @@ func TestProtocol_SendsTheseBytes(t *testing.T) {
 		"GET /p%20q?x=1 HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n0\r\n\r\n")
 	f(keep, func(r *upstream.Request) { r.Body, r.BodyLength = strings.NewReader("abcdef"), 5 },
 		"GET /p%20q?x=1 HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\nabcde")
+	for _, opts := range []http1.Options{keep, {}} {
+		f(opts, func(r *upstream.Request) { r.Upgrade = []byte("websocket, x\r\ny") },
+			"GET /p%20q?x=1 HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: websocket, x  y\r\n\r\n")
+	}
 	long := bytes.Repeat([]byte("0123456789"), 20000)
 	f(keep, func(r *upstream.Request) { r.Bytes, r.BodyLength = long, int64(len(long)) },
 		"GET /p%20q?x=1 HTTP/1.1\r\nHost: a.test\r\nContent-Length: 200000\r\n\r\n"+string(long))

@@ -127,6 +127,10 @@ func (a *App) groupSeries(name string) (remove []func()) {
 	}
 	gauge("spillway_upstream_idle_connections", "Idle connections to the peers of an upstream.",
 		func(g *group) float64 { return float64(g.peers.Idle()) })
+	gauge("spillway_upgraded_connections", "Connections that have gone on in another protocol, such as WebSocket.",
+		func(g *group) float64 { now, _ := g.peers.Upgraded(); return float64(now) })
+	counter("spillway_upgraded_connections_total", "Connections that ever went on in another protocol.",
+		func(g *group) float64 { _, total := g.peers.Upgraded(); return float64(total) })
 	gauge("spillway_queue_waiting", "Requests that wait for a free slot or a process.",
 		func(g *group) float64 { return float64(g.peers.Queue().Waiting) })
 	for _, lane := range []upstream.Lane{upstream.Express, upstream.Normal, upstream.Bulk} {

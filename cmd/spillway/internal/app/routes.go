@@ -110,6 +110,7 @@ func (g *generation) newRelay(l *configs.Location, parts parts) (*relay.Handler,
 		BodyMemory: int(s.Request.BufferSize), BodyLimit: int64(s.Request.MaxSize),
 		StreamBody: !s.Request.Buffering, Finish: s.IgnoreClientAbort,
 		KnowLength: group.config.Protocol != configs.HTTP,
+		Upgrade:    s.Upgrade && group.config.Protocol == configs.HTTP, UpgradeTimeout: time.Duration(s.UpgradeTimeout),
 	}
 	if b := g.upstream(l.Pass).Backend; b != nil && b.BusyTimeout > 0 {
 		opts.BusyTimeout, opts.OnStuck = time.Duration(b.BusyTimeout), group.onStuck
