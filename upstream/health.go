@@ -70,12 +70,18 @@ func (g *Group) HasSound(now time.Time) bool {
 // BeginProbe makes room for a probe, which is no request and is not counted as one; end must follow when ok. It is not when the
 // peer does not serve or has no free slot: a process that is busy would let the probe wait, which says nothing about its health.
 // The probe holds a slot, so that no request is sent to wait behind it, unless there is no queue for those that find none free.
-func (p *Peer) BeginProbe() (end func(), ok bool) {
+// Then requests may have taken all slots meanwhile, and let the probe wait: end says so.
+func (p *Peer) BeginProbe() (end func() (crowded bool), ok bool) {
 	if p.limit != noLimit && p.group.queue.length == 0 {
-		return func() {}, !p.Full()
+		return p.full, !p.full()
 	}
-	return p.Free, p.occupy()
+	return p.endProbe, p.occupy()
 }
 
-// Full says whether all slots of the peer are in use, or it does not serve.
-func (p *Peer) Full() bool { return p.slots.Load() >= p.limit }
+func (p *Peer) endProbe() (crowded bool) {
+	p.Free()
+	return false
+}
+
+// full says whether all slots are in use, or the peer does not serve.
+func (p *Peer) full() bool { return p.slots.Load() >= p.limit }

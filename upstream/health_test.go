@@ -97,20 +97,25 @@ func TestPeer_BeginProbe(t *testing.T) {
 		}
 		return g.Peers()[0]
 	}
-	f := func(name string, p *upstream.Peer, during int64) {
+	f := func(name string, p *upstream.Peer, during int64, fills bool) {
 		t.Helper()
 		end, ok := p.BeginProbe()
 		if !ok || p.Inflight() != during || p.Requests() != 0 {
 			t.Fatalf("%s: got %v, %d slots and %d requests, want %d slots and no request", name, ok, p.Inflight(), p.Requests(), during)
 		}
-		end()
-		if p.Inflight() != 0 {
+		if end() || p.Inflight() != 0 {
 			t.Errorf("%s: the slot is still taken", name)
 		}
-		for p.Take(start) && !p.Full() && p.Inflight() < 3 { // until there is none left, or hardly a limit
+		end, _ = p.BeginProbe()
+		took := p.Take(start)
+		if crowded := end(); crowded != (took && fills) {
+			t.Errorf("%s: got crowded %v beside a request", name, crowded)
 		}
-		if end, ok := p.BeginProbe(); ok != !p.Full() {
-			t.Errorf("%s: got %v beside %d requests", name, ok, p.Inflight())
+		if !took {
+			p.Take(start)
+		}
+		if end, ok := p.BeginProbe(); ok == fills {
+			t.Errorf("%s: got %v with all slots taken: %v", name, ok, fills)
 		} else if ok {
 			end()
 		}
@@ -119,7 +124,7 @@ func TestPeer_BeginProbe(t *testing.T) {
 			t.Errorf("%s: a process that does not serve is probed", name)
 		}
 	}
-	f("no limit", newGroup(t, upstream.PeerOptions{}).Peers()[0], 1)
-	f("a limit and a queue", limited(10), 1)
-	f("a limit and no queue", limited(0), 0)
+	f("no limit", newGroup(t, upstream.PeerOptions{}).Peers()[0], 1, false)
+	f("a limit and a queue", limited(10), 1, true)
+	f("a limit and no queue", limited(0), 0, true)
 }

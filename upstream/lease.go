@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 
 	"spillway/upstream/socket"
@@ -68,18 +69,21 @@ func (p *Peer) dial(timeouts Timeouts) (*Conn, error) {
 // no failure of the peer, which would be out of use for fail_timeout although descriptors are free again. nginx answers
 // 500 then, we the status that says "later".
 func connectError(err error) *Error {
-	for _, ours := range exhausted() {
-		if errors.Is(err, ours) {
-			reason := &Error{Phase: Connecting, Kind: Canceled, Text: callName("socket") + " failed", Err: err}
-			return &Error{
-				Phase: Connecting, Kind: Canceled, Text: reason.Text, Err: reason, Status: http.StatusServiceUnavailable,
-			}
+	if Exhausted(err) {
+		reason := &Error{Phase: Connecting, Kind: Canceled, Text: callName("socket") + " failed", Err: err}
+		return &Error{
+			Phase: Connecting, Kind: Canceled, Text: reason.Text, Err: reason, Status: http.StatusServiceUnavailable,
 		}
 	}
 	if ne := net.Error(nil); errors.As(err, &ne) && ne.Timeout() {
 		return &Error{Phase: Connecting, Kind: TimedOut, Text: "upstream timed out", Err: errTimedOut}
 	}
 	return classify(Connecting, "connect", err)
+}
+
+// Exhausted says whether a dial ended with err because this side has no socket or memory left.
+func Exhausted(err error) bool {
+	return slices.ContainsFunc(exhausted(), func(ours error) bool { return errors.Is(err, ours) })
 }
 
 // Release ends the lease, but not the slot. A Reusable connection goes to the idle ones if the group keeps connections, has room, and the

@@ -100,6 +100,9 @@ func newPeer(g *Group, index int, opts PeerOptions) (*Peer, error) {
 // Address returns the peer's address as logs show it.
 func (p *Peer) Address() string { return p.address }
 
+// Endpoint returns what is dialled, in the terms of net.Dial: tcp and host:port, or unix and a path.
+func (p *Peer) Endpoint() (network, address string) { return p.network, p.target }
+
 // Name returns the host name that the address was resolved from, "" for an address that was written as it is.
 func (p *Peer) Name() string { return p.name }
 
