@@ -16,7 +16,7 @@ func (k *checker) backend(u *Upstream) {
 		}
 	}
 	k.processes(b)
-	k.warmup(u)
+	k.warmup(b)
 	k.replacement(b)
 	k.restarts(b)
 	if path := b.Output.Path; path != "" && !strings.Contains(path, "{process}") && !strings.Contains(path, "{port}") && b.Processes.Max > 1 {
@@ -53,20 +53,12 @@ func (k *checker) processes(b *Backend) {
 	}
 }
 
-func (k *checker) warmup(u *Upstream) {
-	b := u.Backend
-	if u.Protocol != HTTP && (b.Ready.Path != "" || len(b.Ready.Warmup) > 0) {
-		k.refuse(b.Ready.Places.At("path", "warmup"), "is asked over http, but the processes speak %s; leave it out: "+
-			"a process is ready when its port accepts connections", u.Protocol)
-		return
-	}
-	if b.Ready.Path != "" && !strings.HasPrefix(b.Ready.Path, "/") {
-		k.refuse(b.Ready.Places.At("path"), "%s does not begin with a slash", quote(b.Ready.Path))
+func (k *checker) warmup(b *Backend) {
+	if b.Ready.Path != "" {
+		k.requestPath(b.Ready.Places.At("path"), b.Ready.Path)
 	}
 	for _, path := range b.Ready.Warmup {
-		if !strings.HasPrefix(path, "/") {
-			k.refuse(b.Ready.Places.At("warmup"), "%s does not begin with a slash", quote(path))
-		}
+		k.requestPath(b.Ready.Places.At("warmup"), path)
 	}
 }
 

@@ -68,6 +68,15 @@ func DefaultUpstream(name string) Upstream {
 	}
 }
 
+// DefaultHealth returns what a section health does not say. Interval and Match are those of nginx's health_check, which has 1 for
+// fails and passes: one answer that was lost would put a peer out of use.
+func DefaultHealth() Health {
+	return Health{
+		Probe: ProbeRequest, Path: "/", Interval: Duration(5 * time.Second), Timeout: Duration(2 * time.Second),
+		Fails: 3, Passes: 2, Match: Match{Status: []StatusRange{{200, 399}}},
+	}
+}
+
 // DefaultPeer returns a peer of u without an address.
 func DefaultPeer(u *Upstream) Peer {
 	return Peer{Weight: 1, MaxFails: u.MaxFails, FailTimeout: u.FailTimeout, MaxConns: u.MaxConns}

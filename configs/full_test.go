@@ -82,8 +82,8 @@ func TestFull_HasWhatIsOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range slices.Concat(keys(rotateFields()), keys(processesFields())) {
-		if !strings.Contains(string(data), "  #  "+key+": ") {
+	for _, key := range slices.Concat(keys(rotateFields()), keys(processesFields()), keys(healthFields()), keys(matchFields())) {
+		if !regexp.MustCompile(`(?m)^ +#( +#)?  ` + key + `:`).Match(data) {
 			t.Errorf("%s is not in a comment of full.yaml", key)
 		}
 	}

@@ -3,13 +3,25 @@ package configs
 // resolve fills Servers and Upstreams of the Config from what is written, with everything inherited.
 func (d *draft) resolve() Problems {
 	for i := range d.upstreams {
-		d.Upstreams = append(d.Upstreams, &d.upstreams[i].Upstream)
+		u := &d.upstreams[i]
+		if u.asksByItself() {
+			var own Settings
+			apply(&own, Places{}, d.settings, u.settings)
+			u.Script = own.Script
+		}
+		d.Upstreams = append(d.Upstreams, &u.Upstream)
 	}
 	problems := d.expandShortForm()
 	for i := range d.servers {
 		d.Servers = append(d.Servers, d.resolveServer(&d.servers[i]))
 	}
 	return problems
+}
+
+// asksByItself reports whether spillway makes requests to u for which there is no location: probes, and what a process is asked
+// before it is ready.
+func (u *Upstream) asksByItself() bool {
+	return u.Health != nil || u.Backend != nil && (u.Backend.Ready.Path != "" || len(u.Backend.Ready.Warmup) > 0)
 }
 
 // expandShortForm makes a server of a listen at the top level: one location / that passes to the only upstream.

@@ -29,6 +29,7 @@ func upstreamFields() []field[upstreamDraft] {
 		value("queue", (*reader).queue, func(u *upstreamDraft) *Queue { return &u.Queue }),
 		value("hold_timeout", offOr((*reader).duration), func(u *upstreamDraft) *Duration { return &u.HoldTimeout }),
 		value("retry_budget", (*reader).retryBudget, func(u *upstreamDraft) *RetryBudget { return &u.RetryBudget }),
+		value("health", (*reader).health, func(u *upstreamDraft) **Health { return &u.Health }),
 		value("backend", (*reader).backend, func(u *upstreamDraft) **Backend { return &u.Backend }),
 		value("peers", (*reader).peers, func(u *upstreamDraft) *[]Peer { return &u.Peers }),
 	}

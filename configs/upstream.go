@@ -36,6 +36,11 @@ type Upstream struct {
 	FailTimeout Duration // also how long it is passed over then
 	MaxConns    int      // requests in flight at one peer; 0 is no limit
 
+	Health *Health // nil: peers are not probed
+	// Script is what the requests that spillway makes by itself need of the settings: those of the upstream and the top level, since
+	// no location asks. Zero where there are no such requests.
+	Script Script
+
 	Peers   []Peer   // empty with a Backend
 	Backend *Backend // nil with Peers
 

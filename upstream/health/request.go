@@ -28,7 +28,7 @@ type Probe func(ctx context.Context, p *upstream.Peer) error
 // Request is what a peer is asked: a GET without a body.
 type Request struct {
 	Path string // with a slash at its beginning; may have a query
-	Host string // the Host field; empty is the peer's address
+	Host string // the Host field; empty is the name or the address of the peer
 	// Protocol is how it is asked; nil is HTTP. It should ask the peer to close the connection, which is not used again.
 	Protocol upstream.Protocol
 	Params   []upstream.Field // CGI variables beside the computed ones
@@ -148,6 +148,8 @@ func (r *Request) hostFor(p *upstream.Peer) string {
 	switch {
 	case r.Host != "":
 		return r.Host
+	case p.Name() != "":
+		return p.Name()
 	case network == "unix":
 		return "localhost"
 	default:
