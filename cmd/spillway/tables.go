@@ -67,16 +67,19 @@ func (t *tables) write(w io.Writer) error {
 
 // upstream adds the peers of an upstream, or its processes.
 func (t *tables) upstream(u *app.UpstreamStatus) {
-	inflight, processes := int64(0), false
+	inflight, processes, probes := int64(0), false, ""
 	for i := range u.Peers {
 		inflight += u.Peers[i].Inflight
 		processes = processes || u.Peers[i].Process != nil
+		if u.Peers[i].Health != nil {
+			probes = "\tLAST PROBE"
+		}
 	}
 	t.line("\nupstream %s (%s): %d in flight, %d idle connections%s", u.Name, u.Protocol, inflight, u.Idle, queue(&u.Queue))
 	if processes {
-		t.line("PROCESS\tPORT\tPID\tSTATE\tSINCE\tREQUESTS\tIN FLIGHT\tFAILURES\tRESTARTS\tMEMORY\tLAST EXIT")
+		t.line("PROCESS\tPORT\tPID\tSTATE\tSINCE\tREQUESTS\tIN FLIGHT\tFAILURES\tRESTARTS\tMEMORY\tLAST EXIT%s", probes)
 	} else {
-		t.line("PEER\tSTATE\tREQUESTS\tIN FLIGHT\tFAILURES")
+		t.line("PEER\tSTATE\tREQUESTS\tIN FLIGHT\tFAILURES%s", probes)
 	}
 	for i := range u.Peers {
 		t.peer(&u.Peers[i])
@@ -85,27 +88,46 @@ func (t *tables) upstream(u *app.UpstreamStatus) {
 
 func (t *tables) peer(p *app.PeerStatus) {
 	if p.Process == nil {
-		t.line("%s\t%s\t%d\t%d\t%d", p.Address, p.State, p.Requests, p.Inflight, p.Failures)
+		t.line("%s\t%s\t%d\t%d\t%d%s", p.Address, p.State, p.Requests, p.Inflight, p.Failures, t.probe(p.Health))
 		return
 	}
 	process := p.Process
 	if process.Number == 0 && process.PID == 0 {
-		t.line("spare\t%d"+strings.Repeat("\t", 9), process.Port) // all cells, or the columns below shift
+		cells := 9
+		if p.Health != nil {
+			cells++
+		}
+		t.line("spare\t%d"+strings.Repeat("\t", cells), process.Port) // all cells, or the columns below shift
 		return
 	}
 	state := process.State
 	if process.Reason != "" {
 		state += ", " + string(process.Reason)
 	}
-	if p.State == "disabled" { // by failures, which the process knows nothing of
+	if p.State == "disabled" || p.State == "unhealthy" { // which the process knows nothing of
 		state += ", " + p.State
 	}
 	memory := "-"
 	if process.Memory > 0 {
 		memory = size(process.Memory)
 	}
-	t.line("%d\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s", process.Number, process.Port, pid(process.PID), state,
-		age(t.now.Sub(process.Since)), p.Requests, p.Inflight, p.Failures, process.Restarts, memory, orDash(process.LastExit))
+	t.line("%d\t%d\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s%s", process.Number, process.Port, pid(process.PID), state,
+		age(t.now.Sub(process.Since)), p.Requests, p.Inflight, p.Failures, process.Restarts, memory, orDash(process.LastExit),
+		t.probe(p.Health))
+}
+
+// probe writes a cell with what the last probe of a peer said; nothing for peers that are not probed.
+func (t *tables) probe(h *app.HealthStatus) string {
+	switch {
+	case h == nil:
+		return ""
+	case h.At == nil:
+		return "\t-"
+	case h.Error == "":
+		return fmt.Sprintf("\tok %s ago", age(t.now.Sub(*h.At)))
+	default:
+		return fmt.Sprintf("\t%s ago: %s", age(t.now.Sub(*h.At)), strings.ReplaceAll(h.Error, "\t", " "))
+	}
 }
 
 // queue writes what waits; nothing where nothing can.

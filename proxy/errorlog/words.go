@@ -36,6 +36,12 @@ func words(message string) string {
 		return "request took longer than busy_timeout ({took}), the process is stopped"
 	case "peer disabled":
 		return "upstream server temporarily disabled[ while {phase}]"
+	case "peer is unhealthy":
+		return "peer is unhealthy: {failures} probes have failed in a row, the last one with: {cause}"
+	case "all peers are unhealthy":
+		return "all peers are unhealthy: probes are not heeded until one succeeds"
+	case "peer is healthy":
+		return "peer is healthy"
 	case "response spilled":
 		return "an upstream response is buffered to a temporary file {file} while reading upstream"
 	case "spill failed":

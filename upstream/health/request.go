@@ -80,10 +80,10 @@ func (r *Request) Ask(ctx context.Context, p *upstream.Peer) (*Answer, error) {
 
 // askProtocol makes one exchange, as the relay does.
 func (r *Request) askProtocol(ctx context.Context, p *upstream.Peer) (*Answer, error) {
-	deadline, _ := ctx.Deadline()
+	deadline, bounded := ctx.Deadline()
 	left := time.Until(deadline)
-	if left <= 0 {
-		return nil, context.Cause(ctx)
+	if !bounded || left <= 0 {
+		return nil, context.DeadlineExceeded
 	}
 	conn, err := p.Lease(upstream.Timeouts{Connect: left, Send: time.Hour, Read: time.Hour}, true) // ctx ends both
 	if err != nil {

@@ -74,11 +74,13 @@ type Count struct {
 // dynamic says whether the number of processes changes.
 func (c Count) dynamic() bool { return c.Min < c.Max }
 
-// Readiness says when a process counts as ready: when its port accepts a connection or, with a Path, when an HTTP request for it
-// is answered with a status 2xx. Once ready, a process is not probed again. Path and Warmup need a process that speaks HTTP:
-// for FastCGI, SCGI and uwsgi both stay empty.
+// Readiness says when a process counts as ready: when its port accepts a connection or, with a Path, when a request for it is
+// answered with a status 2xx. Once ready, a process is not probed again.
 type Readiness struct {
-	Path    string        // begins with a slash; empty is no HTTP probe
+	Path string // begins with a slash; empty is no request
+	// Ask sends a request for a path to the process at a port, in the language that it speaks, and returns the status of the answer.
+	// ctx has a deadline. Nil is HTTP.
+	Ask     func(ctx context.Context, port int, path string) (status int, err error)
 	Timeout time.Duration // a process that is not ready by then, warm-up included, is killed and restarted; 0 is 30 s
 	// Warmup are paths that are asked for once each, in this order, before the process gets requests. An answer with a status 5xx, or
 	// none, means that the process is not ready; any other status is fine.

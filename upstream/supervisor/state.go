@@ -38,6 +38,7 @@ const (
 	ReasonMaxAge      Reason = "max_age"
 	ReasonMaxMemory   Reason = "max_memory"
 	ReasonBusyTimeout Reason = "busy_timeout" // the caller has waited too long for an answer
+	ReasonUnhealthy   Reason = "unhealthy"    // the caller's probes have failed
 	ReasonRestart     Reason = "restart"      // somebody called Restart
 	ReasonUpdate      Reason = "update"       // somebody called Update
 	ReasonIdle        Reason = "idle"         // fewer processes are enough

@@ -66,7 +66,7 @@ func (a *App) supervisorOptions(
 			Min: n.Min, Max: n.Max, SpareMin: n.SpareMin, SpareMax: n.SpareMax, Idle: time.Duration(n.Idle),
 		},
 		Ready: supervisor.Readiness{
-			Path: config.Ready.Path, Timeout: time.Duration(config.Ready.Timeout), Warmup: config.Ready.Warmup,
+			Path: config.Ready.Path, Ask: newAsk(u, a.opts.Version), Timeout: time.Duration(config.Ready.Timeout), Warmup: config.Ready.Warmup,
 			Settle: time.Duration(config.Ready.Settle),
 		},
 		DrainTimeout: time.Duration(whole.ShutdownTimeout), // the same question: how long may a request still take

@@ -9,6 +9,7 @@ import (
 	"spillway/configs"
 	"spillway/proxy/relay"
 	"spillway/upstream"
+	"spillway/upstream/health"
 	"spillway/upstream/supervisor"
 )
 
@@ -21,13 +22,14 @@ type group struct {
 	peers   *upstream.Group
 	picker  balancer.Picker
 	pace    *relay.Pace
-	backend *backend // whose processes the peers are; nil: they are not ours
+	backend *backend        // whose processes the peers are; nil: they are not ours
+	checker *health.Checker // nil: the peers are not probed
 }
 
 // newGroup makes the group of an upstream and, with a backend, joins it, so that the peers get the states of its processes.
 // The last generation that uses the group gives the backend up.
-func newGroup(u *configs.Upstream, ports []int, b *backend, version string) (*group, error) {
-	protocol, err := newProtocol(u, configs.Script{}, version)
+func (a *App) newGroup(u *configs.Upstream, ports []int, b *backend) (*group, error) {
+	protocol, err := newProtocol(u, configs.Script{}, a.opts.Version)
 	if err != nil {
 		return nil, err
 	}
@@ -46,6 +48,9 @@ func newGroup(u *configs.Upstream, ports []int, b *backend, version string) (*gr
 		opts.OnWait = b.supervised.Demand
 	}
 	if g.peers, err = upstream.NewGroup(opts); err != nil {
+		return nil, err
+	}
+	if err := a.startChecker(g); err != nil {
 		return nil, err
 	}
 	g.end = g.close
@@ -89,6 +94,9 @@ func newPeers(u *configs.Upstream, ports []int) []upstream.PeerOptions {
 
 // close is for the last user: no exchange asks the peers any more.
 func (g *group) close() {
+	if g.checker != nil {
+		g.checker.Close()
+	}
 	g.peers.Close()
 	if g.backend != nil {
 		g.backend.leave(g)

@@ -52,7 +52,7 @@ var processStates = []supervisor.State{
 // exitReasons are the values of the label reason.
 var exitReasons = []supervisor.Reason{
 	supervisor.ReasonExited, supervisor.ReasonNotReady, supervisor.ReasonMaxRequests, supervisor.ReasonMaxAge,
-	supervisor.ReasonMaxMemory, supervisor.ReasonBusyTimeout, supervisor.ReasonRestart, supervisor.ReasonUpdate,
+	supervisor.ReasonMaxMemory, supervisor.ReasonBusyTimeout, supervisor.ReasonUnhealthy, supervisor.ReasonRestart, supervisor.ReasonUpdate,
 	supervisor.ReasonIdle, supervisor.ReasonStop,
 }
 
@@ -67,7 +67,7 @@ func (a *App) showSeries(g *generation) {
 		name := made.config.Name
 		a.metrics.Expect(name, peers...)
 		a.dropSeries(name)
-		a.series[name] = a.groupSeries(name)
+		a.series[name] = append(a.groupSeries(name), a.healthSeries(made)...)
 		if made.backend != nil {
 			a.series[name] = append(a.series[name], a.backendSeries(name)...)
 		}

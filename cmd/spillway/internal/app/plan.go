@@ -61,13 +61,13 @@ func (a *App) assembleGroup(p *plan, u *configs.Upstream, ports []int) (*group, 
 		return old, nil
 	}
 	if u.Backend == nil {
-		return newGroup(u, nil, nil, a.opts.Version)
+		return a.newGroup(u, nil, nil)
 	}
 	b, err := a.assembleBackend(p, u, ports)
 	if err != nil {
 		return nil, err
 	}
-	g, err := newGroup(u, ports, b, a.opts.Version)
+	g, err := a.newGroup(u, ports, b)
 	if err != nil {
 		b.letGo()
 	}
@@ -94,7 +94,7 @@ func (a *App) assembleBackend(p *plan, u *configs.Upstream, ports []int) (*backe
 // sameProcesses says whether the processes of an inherited backend go on without a word to their supervisor.
 func (p *plan) sameProcesses(u *configs.Upstream) bool {
 	return p.prev.config.ShutdownTimeout == p.next.config.ShutdownTimeout &&
-		sameProcesses(p.prev.upstream(u.Name).Backend, u.Backend)
+		configs.Equal(p.prev.upstream(u.Name).Script, u.Script) && sameProcesses(p.prev.upstream(u.Name).Backend, u.Backend)
 }
 
 func (a *App) planChange(p *plan, old *group, u *configs.Upstream, ports []int) {

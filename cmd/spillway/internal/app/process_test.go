@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -27,6 +28,7 @@ func TestMain(m *testing.M) {
 //	VERSION   is in each answer
 //	REFUSE    it writes this to its standard error and ends
 //	AWAIT     it does not listen before this file is there
+//	SICK      /health answers 503 when this folder has a file with its pid as its name
 func beAProcess(port, number string) {
 	if text := os.Getenv("REFUSE"); text != "" {
 		fmt.Fprintln(os.Stderr, text)
@@ -40,6 +42,11 @@ func beAProcess(port, number string) {
 		w.Header().Set("X-Version", os.Getenv("VERSION"))
 		w.Header().Set("X-Pid", strconv.Itoa(os.Getpid()))
 		fmt.Fprint(w, "process ", number)
+	})
+	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) {
+		if _, err := os.Stat(filepath.Join(os.Getenv("SICK"), strconv.Itoa(os.Getpid()))); err == nil {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
 	})
 	mux.HandleFunc("/stuck", func(http.ResponseWriter, *http.Request) { select {} })
 	listener, err := net.Listen("tcp4", "127.0.0.1:"+port)

@@ -92,13 +92,14 @@ type ExitsStatus map[supervisor.Reason]int
 type PeerStatus struct {
 	Address  string         `json:"address"`
 	Name     string         `json:"name,omitempty"` // that it was resolved from
-	State    string         `json:"state"`          // up, down (by configuration), coming, away (see its process), disabled (by failures), leaving
+	State    string         `json:"state"`          // up, down (by configuration), coming, away (see its process), disabled (by failures), unhealthy (by probes), leaving
 	Weight   int            `json:"weight"`
 	Backup   bool           `json:"backup,omitempty"`
 	Inflight int64          `json:"inflight"`
 	Requests uint64         `json:"requests"`
 	Failures uint64         `json:"failures"`
-	Fails    int            `json:"fails"` // that count at present
+	Fails    int            `json:"fails"`            // that count at present
+	Health   *HealthStatus  `json:"health,omitempty"` // missing: the peers are not probed
 	Process  *ProcessStatus `json:"process,omitempty"`
 }
 
@@ -157,7 +158,7 @@ func (g *group) status(now time.Time) UpstreamStatus {
 	for i, p := range slices.Concat(g.peers.Peers(), g.peers.Leaving()) {
 		peer := PeerStatus{
 			Address: p.Address(), Name: p.Name(), State: peerState(p, now), Weight: p.Weight(), Backup: p.Backup(),
-			Inflight: p.Inflight(), Requests: p.Requests(), Failures: p.Failures(), Fails: p.Fails(),
+			Inflight: p.Inflight(), Requests: p.Requests(), Failures: p.Failures(), Fails: p.Fails(), Health: g.healthStatus(p),
 		}
 		if g.backend != nil {
 			peer.Process = processes[g.ports[i]]
@@ -194,6 +195,8 @@ func peerState(p *upstream.Peer, now time.Time) string {
 		return "leaving"
 	case p.Disabled(now):
 		return "disabled"
+	case p.Health() == upstream.Unhealthy:
+		return "unhealthy"
 	default:
 		return "up"
 	}

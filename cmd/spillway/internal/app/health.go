@@ -1,0 +1,160 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"spillway/configs"
+	"spillway/upstream"
+	"spillway/upstream/health"
+	"spillway/upstream/supervisor"
+)
+
+// startChecker starts the probes of a group's peers, if its upstream has any.
+func (a *App) startChecker(g *group) error {
+	h := g.config.Health
+	if h == nil {
+		return nil
+	}
+	probe := health.TCP
+	if h.Probe == configs.ProbeRequest {
+		request, err := newRequest(g.config, h.Path, a.opts.Version)
+		if err != nil {
+			return err
+		}
+		request.Host = h.Host
+		probe = health.NewProbe(request, newMatch(&h.Match))
+	}
+	opts := health.Options{
+		Group: g.peers, Probe: probe, Interval: time.Duration(h.Interval), Timeout: time.Duration(h.Timeout),
+		Fails: h.Fails, Passes: h.Passes, Mandatory: h.Mandatory, Log: a.log,
+	}
+	if b := g.backend; b != nil && h.Restart {
+		opts.OnUnhealthy = func(p *upstream.Peer) { b.supervised.Recycle(g.ports[p.Index()], supervisor.ReasonUnhealthy) }
+	}
+	g.checker = health.Start(opts)
+	return nil
+}
+
+// newRequest is what spillway asks the peers of an upstream by itself.
+func newRequest(u *configs.Upstream, path, version string) (health.Request, error) {
+	request := health.Request{Path: path}
+	if u.Protocol == configs.HTTP {
+		return request, nil
+	}
+	closing := *u
+	closing.Keepalive = 0 // its connections are not used again
+	var err error
+	request.Protocol, err = newProtocol(&closing, u.Script, version)
+	for _, f := range u.Script.Params {
+		if !strings.Contains(f.Value, "$") { // there is no client whose request could have variables
+			request.Params = append(request.Params, upstream.Field{Name: []byte(f.Name), Value: []byte(f.Value)})
+		}
+	}
+	return request, err
+}
+
+// newAsk returns what asks a process for a path before it is ready, in the protocol of its upstream; nil for HTTP, which its
+// supervisor speaks.
+func newAsk(u *configs.Upstream, version string) func(ctx context.Context, port int, path string) (int, error) {
+	if u.Protocol == configs.HTTP {
+		return nil
+	}
+	return func(ctx context.Context, port int, path string) (int, error) {
+		request, err := newRequest(u, path, version)
+		if err != nil {
+			return 0, err
+		}
+		alone, err := upstream.NewGroup(upstream.GroupOptions{
+			Name: u.Name, Protocol: request.Protocol, Peers: []upstream.PeerOptions{{Address: fmt.Sprintf("127.0.0.1:%d", port)}},
+		})
+		if err != nil {
+			return 0, err
+		}
+		defer alone.Close()
+		answer, err := request.Ask(ctx, alone.Peers()[0])
+		if err != nil {
+			return 0, err
+		}
+		return answer.Status, nil
+	}
+}
+
+func newMatch(m *configs.Match) health.Match {
+	match := health.Match{Body: m.Body}
+	for _, s := range m.Status {
+		match.Status = append(match.Status, health.Range(s))
+	}
+	for _, f := range m.Header {
+		match.Header = append(match.Header, health.Field(f))
+	}
+	return match
+}
+
+// HealthStatus is what probes have said of a peer.
+type HealthStatus struct {
+	At      *time.Time `json:"at,omitempty"` // when the last probe began that was not skipped; missing: there was none
+	Seconds float64    `json:"seconds"`      // how long it took
+	Error   string     `json:"error"`        // why it failed; empty: it did not
+	Passed  uint64     `json:"passed"`       // probes, as the others since the configuration of the upstream was loaded
+	Failed  uint64     `json:"failed"`
+	Skipped uint64     `json:"skipped"` // because the peer was busy, mostly
+}
+
+// healthStatus returns nil for peers that are not probed.
+func (g *group) healthStatus(p *upstream.Peer) *HealthStatus {
+	if g.checker == nil {
+		return nil
+	}
+	s := g.checker.Of(p)
+	status := &HealthStatus{
+		Seconds: s.Took.Seconds(),
+		Passed:  s.Total[health.Passed], Failed: s.Total[health.Failed], Skipped: s.Total[health.Skipped],
+	}
+	if !s.At.IsZero() {
+		status.At = &s.At
+	}
+	if s.Err != nil {
+		status.Error = s.Err.Error()
+	}
+	return status
+}
+
+// healthSeries are the numbers of the probes of each peer.
+func (a *App) healthSeries(made *group) (remove []func()) {
+	if made.checker == nil {
+		return nil
+	}
+	for _, p := range made.peers.Peers() {
+		remove = append(remove, a.peerHealthSeries(made.config.Name, p.Address())...)
+	}
+	return remove
+}
+
+func (a *App) peerHealthSeries(name, address string) (remove []func()) {
+	value := func(of func(*group, *upstream.Peer) float64) func() float64 {
+		return func() float64 {
+			if g := a.generation().group(name); g != nil && g.checker != nil {
+				if p := g.peerAt(address); p != nil {
+					return of(g, p)
+				}
+			}
+			return 0
+		}
+	}
+	labels := func() map[string]string { return map[string]string{"upstream": name, "peer": address} }
+	remove = append(remove,
+		a.metrics.Gauge("spillway_peer_healthy", "1 when the probes of a peer succeed, or it was not probed yet.", labels(),
+			value(func(_ *group, p *upstream.Peer) float64 { return float64(1 - p.Health()) })),
+		a.metrics.Gauge("spillway_health_probe_seconds", "How long the last probe of a peer took.", labels(),
+			value(func(g *group, p *upstream.Peer) float64 { return g.checker.Of(p).Took.Seconds() })))
+	for _, outcome := range health.Outcomes() {
+		of := labels()
+		of["outcome"] = outcome.String()
+		remove = append(remove, a.metrics.Counter("spillway_health_probes_total", "Probes of a peer by their outcome.", of,
+			value(func(g *group, p *upstream.Peer) float64 { return float64(g.checker.Of(p).Total[outcome]) })))
+	}
+	return remove
+}
