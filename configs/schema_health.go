@@ -61,7 +61,7 @@ func (r *reader) statuses(n *node) ([]StatusRange, bool) {
 	}
 	var all []StatusRange
 	for i, text := range texts {
-		for _, s := range strings.Fields(text) {
+		for s := range strings.FieldsSeq(text) {
 			status, good := parseStatus(s)
 			if !good {
 				r.refuse(n.list()[i], "wrong status %s; want a status from 100 to 599, a range such as 200-399, or a list of them", quote(s))

@@ -17,8 +17,9 @@
 //     (proxy/httpfield/hop.go).
 //  5. Hold the request body: proxy/relay/request.go with buffering/body.go: a slow sender never occupies a process.
 //  6. Pick and lease: proxy/relay/attempt.go asks balancer/round_robin.go for a peer with a free slot (upstream/slot.go)
-//     and upstream/lease.go for a connection to it: an idle one, or a new one. When all slots are in use, or the processes
-//     are on their way, proxy/relay/wait.go joins upstream/queue.go, and the request waits its turn (upstream/lane.go).
+//     that neither failures nor probes (upstream/health/checker.go) speak against, and upstream/lease.go for a
+//     connection to it: an idle one, or a new one. When all slots are in use, or the processes are on their way,
+//     proxy/relay/wait.go joins upstream/queue.go, and the request waits its turn (upstream/lane.go).
 //  7. Speak: upstream/http1, upstream/fastcgi, upstream/scgi or upstream/uwsgi sends the request and receives the head. On
 //     failure proxy/relay/retry.go goes back to 6, or to proxy/errors.go.
 //  8. Pump and spill: proxy/relay/response.go. A small response goes to the client in one write with its head. A larger

@@ -43,10 +43,12 @@ func newPatient(t *testing.T, name string) *patient {
 
 // peerStatus returns the state of a peer.
 func (r *running) peerStatus(address string) *app.PeerStatus {
-	for _, u := range r.Status().Upstreams {
-		for i := range u.Peers {
-			if u.Peers[i].Address == address {
-				return &u.Peers[i]
+	upstreams := r.Status().Upstreams
+	for i := range upstreams {
+		peers := upstreams[i].Peers
+		for j := range peers {
+			if peers[j].Address == address {
+				return &peers[j]
 			}
 		}
 	}
@@ -91,13 +93,13 @@ admin: {listen: %q}
 		t.Errorf("got %+v, want two failures or more, and why", s)
 	}
 	_, metrics := ask(t, "http://"+admin+"/metrics", nil)
-	of := fmt.Sprintf(`{peer="%s",upstream="site"}`, a.address)
+	of := fmt.Sprintf(`{peer=%q,upstream="site"}`, a.address)
 	for _, want := range []string{"spillway_peer_healthy" + of + " 0\n", "spillway_health_probe_seconds" + of} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("metrics lack %q", want)
 		}
 	}
-	if !strings.Contains(metrics, fmt.Sprintf(`spillway_health_probes_total{outcome="failed",peer="%s",upstream="site"}`, a.address)) {
+	if !strings.Contains(metrics, fmt.Sprintf(`spillway_health_probes_total{outcome="failed",peer=%q,upstream="site"}`, a.address)) {
 		t.Error("metrics lack the failed probes")
 	}
 	b.status.Store(http.StatusServiceUnavailable)
