@@ -162,6 +162,7 @@ func (k *checker) upstream(u *Upstream) {
 		k.refuse(u.Places.At("hold_timeout"), "is for a backend: nobody here starts the peers, so there is none to wait for")
 	}
 	k.kind(u)
+	k.choice(u)
 	k.health(u)
 	if u.Backend != nil {
 		k.backend(u)

@@ -57,7 +57,7 @@ func DefaultUpstream(name string) Upstream {
 	return Upstream{
 		Name:     name,
 		Protocol: HTTP,
-		Method:   RoundRobin,
+		Method:   Method{Name: RoundRobin},
 		// An idle connection owns the only thread of a simple process; nginx keeps 32 since 1.29.7, none before.
 		Keepalive:         0,
 		KeepaliveTimeout:  Duration(60 * time.Second),
@@ -67,6 +67,9 @@ func DefaultUpstream(name string) Upstream {
 		RetryBudget:       DefaultRetryBudget(),
 	}
 }
+
+// DefaultSticky returns what a section sticky does not say. In nginx the cookie has no path, and a client has one for each folder.
+func DefaultSticky() Sticky { return Sticky{Path: "/"} }
 
 // DefaultHealth returns what a section health does not say. Interval and Match are those of nginx's health_check, which has 1 for
 // fails and passes: one answer that was lost would put a peer out of use.
@@ -79,7 +82,7 @@ func DefaultHealth() Health {
 
 // DefaultPeer returns a peer of u without an address.
 func DefaultPeer(u *Upstream) Peer {
-	return Peer{Weight: 1, MaxFails: u.MaxFails, FailTimeout: u.FailTimeout, MaxConns: u.MaxConns}
+	return Peer{Weight: 1, MaxFails: u.MaxFails, FailTimeout: u.FailTimeout, MaxConns: u.MaxConns, SlowStart: u.SlowStart}
 }
 
 // DefaultBackend returns a backend without a command, in the folder dir. nginx has no processes, so nothing here is its.

@@ -82,7 +82,7 @@ func TestFull_HasWhatIsOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range slices.Concat(keys(rotateFields()), keys(processesFields()), keys(healthFields()), keys(matchFields())) {
+	for _, key := range slices.Concat(keys(rotateFields()), keys(processesFields()), keys(healthFields()), keys(matchFields()), keys(stickyFields())) {
 		if !regexp.MustCompile(`(?m)^ +#( +#)?  ` + key + `:`).Match(data) {
 			t.Errorf("%s is not in a comment of full.yaml", key)
 		}

@@ -14,17 +14,18 @@ type upstreamDraft struct {
 
 func upstreamFields() []field[upstreamDraft] {
 	protocols, laterProtocols := []Protocol{HTTP, FastCGI}, []Protocol{"scgi", "uwsgi"}
-	methods, laterMethods := []Method{RoundRobin}, []Method{"least_conn", "ip_hash", "hash", "random", "least_time", "sticky"}
 	return []field[upstreamDraft]{
 		value("kind", (*reader).kind, func(u *upstreamDraft) *string { return &u.Kind }),
 		value("protocol", word(protocols, laterProtocols), func(u *upstreamDraft) *Protocol { return &u.Protocol }),
-		value("method", word(methods, laterMethods), func(u *upstreamDraft) *Method { return &u.Method }),
+		value("method", (*reader).method, func(u *upstreamDraft) *Method { return &u.Method }),
+		value("sticky", (*reader).sticky, func(u *upstreamDraft) *Sticky { return &u.Sticky }),
 		value("keepalive", number(0, anyCount), func(u *upstreamDraft) *int { return &u.Keepalive }),
 		value("keepalive_timeout", (*reader).timeout, func(u *upstreamDraft) *Duration { return &u.KeepaliveTimeout }),
 		value("keepalive_requests", number(1, anyCount), func(u *upstreamDraft) *int { return &u.KeepaliveRequests }),
 		value("max_fails", number(0, anyCount), func(u *upstreamDraft) *int { return &u.MaxFails }),
 		value("fail_timeout", (*reader).duration, func(u *upstreamDraft) *Duration { return &u.FailTimeout }),
 		value("max_conns", number(0, anyCount), func(u *upstreamDraft) *int { return &u.MaxConns }),
+		value("slow_start", (*reader).duration, func(u *upstreamDraft) *Duration { return &u.SlowStart }),
 		value("concurrency", number(0, anyCount), func(u *upstreamDraft) *int { return &u.Concurrency }),
 		value("queue", (*reader).queue, func(u *upstreamDraft) *Queue { return &u.Queue }),
 		value("hold_timeout", offOr((*reader).duration), func(u *upstreamDraft) *Duration { return &u.HoldTimeout }),
@@ -58,8 +59,10 @@ func peerFields() []field[Peer] {
 		value("max_fails", number(0, anyCount), func(p *Peer) *int { return &p.MaxFails }),
 		value("fail_timeout", (*reader).duration, func(p *Peer) *Duration { return &p.FailTimeout }),
 		value("max_conns", number(0, anyCount), func(p *Peer) *int { return &p.MaxConns }),
+		value("slow_start", (*reader).duration, func(p *Peer) *Duration { return &p.SlowStart }),
 		value("backup", (*reader).flag, func(p *Peer) *bool { return &p.Backup }),
 		value("down", (*reader).flag, func(p *Peer) *bool { return &p.Down }),
+		value("drain", (*reader).flag, func(p *Peer) *bool { return &p.Drain }),
 	}
 }
 
@@ -191,6 +194,9 @@ func (r *reader) finishPeer(p *Peer, u *Upstream) {
 	}
 	if !p.Places.Has("max_conns") {
 		p.MaxConns = defaults.MaxConns
+	}
+	if !p.Places.Has("slow_start") {
+		p.SlowStart = defaults.SlowStart
 	}
 	if p.Address == "" {
 		return // a problem already

@@ -9,18 +9,13 @@ const (
 	FastCGI Protocol = "fastcgi"
 )
 
-// Method is how the peer for an attempt is chosen.
-type Method string
-
-// RoundRobin is nginx's smooth weighted round robin.
-const RoundRobin Method = "round_robin"
-
 // Upstream is a named group of peers that serve one application. It has either Peers or a Backend.
 type Upstream struct {
 	Name     string
 	Kind     string // one of kinds, whose preset filled what was not written; empty is generic, which fills nothing
 	Protocol Protocol
 	Method   Method
+	Sticky   Sticky
 
 	Concurrency int         // requests in flight at one peer; 0 is no limit; of this and MaxConns the smaller one counts
 	Queue       Queue       // where requests wait for a slot
@@ -35,6 +30,7 @@ type Upstream struct {
 	MaxFails    int      // failures within FailTimeout until a peer is passed over; 0 never
 	FailTimeout Duration // also how long it is passed over then
 	MaxConns    int      // requests in flight at one peer; 0 is no limit
+	SlowStart   Duration // for how long the share of a peer grows that is usable again; 0 is not at all
 
 	Health *Health // nil: peers are not probed
 	// Script is what the requests that spillway makes by itself need of the settings: those of the upstream and the top level, since
@@ -83,9 +79,11 @@ type Peer struct {
 	MaxFails    int
 	FailTimeout Duration
 	MaxConns    int
+	SlowStart   Duration
 
 	Backup bool // asked only when all others are out
 	Down   bool // never asked
+	Drain  bool // asked only by clients that are bound to it
 
 	Places Places
 }

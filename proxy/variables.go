@@ -230,16 +230,22 @@ func argument(name string) variable {
 // cookie is cookie_NAME.
 func cookie(name string) variable {
 	return func(dst []byte, ex *Exchange) ([]byte, bool) {
-		if ex.Request == nil {
-			return dst, false
-		}
-		for _, line := range ex.Request.PeekAll("Cookie") {
-			if value, found := findPair(line, ';', name); found {
-				return append(dst, value...), true
-			}
-		}
-		return dst, false
+		value, found := ex.Cookie(name)
+		return append(dst, value...), found
 	}
+}
+
+// Cookie returns the value of the client's first cookie of that name, in any letter case as in nginx; valid until Finish.
+func (ex *Exchange) Cookie(name string) (value []byte, found bool) {
+	if ex.Request == nil {
+		return nil, false
+	}
+	for _, line := range ex.Request.PeekAll("Cookie") {
+		if value, found = findPair(line, ';', name); found {
+			return value, true
+		}
+	}
+	return nil, false
 }
 
 // findPair finds the value of the first name=value in a list. Names are compared without regard to case, as in nginx.

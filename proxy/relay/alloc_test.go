@@ -6,7 +6,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strings"
 	"testing"
+	"time"
 
 	"spillway/balancer"
 	"spillway/buffering"
@@ -23,6 +25,8 @@ import (
 // bench is a Front whose location passes to one peer on a kept connection; it has no Listener.
 type bench struct {
 	front    *proxy.Front
+	received strings.Reader // what reader reads
+	reader   *bufio.Reader
 	request  fasthttp.RequestHeader
 	response fasthttp.ResponseHeader
 	ex       proxy.Exchange
@@ -75,12 +79,7 @@ func newBench(
 	if err != nil {
 		tb.Fatal(err)
 	}
-	b.request.SetMethod("GET")
-	b.request.SetRequestURI("/some/path?query=1")
-	b.request.SetHost("site.test")
-	b.request.Set("User-Agent", "test")
-	b.request.Set("Cookie", "session=0123456789abcdef")
-	b.request.Set("Accept", "*/*")
+	b.reader = bufio.NewReader(&b.received)
 	return b
 }
 
@@ -119,6 +118,12 @@ func answerConn(c net.Conn, end, response []byte) {
 // do makes one exchange, as a Listener would, and returns the length of the body.
 func (b *bench) do() int64 {
 	ex := &b.ex
+	b.received.Reset("GET /some/path?query=1 HTTP/1.1\r\nHost: site.test\r\nUser-Agent: test\r\n" +
+		"Cookie: session=0123456789abcdef\r\nAccept: */*\r\n\r\n")
+	b.reader.Reset(&b.received)
+	if err := b.request.Read(b.reader); err != nil {
+		return -1
+	}
 	ex.Request, ex.Response = &b.request, &b.response
 	ex.Method, ex.Target, ex.Path = b.request.Method(), b.request.RequestURI(), b.request.RequestURI()[:10]
 	ex.Query, ex.Proto, ex.Host = b.request.RequestURI()[11:], b.request.Protocol(), b.request.Host()
@@ -151,7 +156,21 @@ func benches(tb testing.TB) map[string]*bench {
 	return map[string]*bench{
 		"http":               ofHTTP(none),
 		"http, busy timeout": ofHTTP(func(o *relay.Options) { o.BusyTimeout = patience }),
+		"http, sticky hash":  ofHTTP(stickyHash(tb)),
 		"fastcgi":            newBench(tb, fastcgi.New(fastcgi.Options{KeepConn: true}), []byte(stdinEnd), []byte(stdoutRecords), none),
+	}
+}
+
+// stickyHash has all that pickers ask for.
+func stickyHash(tb testing.TB) func(*relay.Options) {
+	tb.Helper()
+	key, err := proxy.CompileTemplate("$host$request_uri")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return func(o *relay.Options) {
+		o.Picker, o.Key = balancer.NewSticky(balancer.NewHash()), key
+		o.Sticky = &relay.Sticky{Cookie: "session", Expires: time.Hour, Path: "/"}
 	}
 }
 

@@ -20,6 +20,7 @@ const noTime = time.Duration(-1)
 
 // attempts returns nil when r.resp has a response for the client.
 func (r *run) attempts() error {
+	r.describe()
 	r.waiter.Lane = r.h.lane()
 	r.buffer = r.h.opts.Arena.Get(r.h.opts.Limits.BufferSize)
 	for {
@@ -88,6 +89,7 @@ func (r *run) exchangeHeads(now time.Time, fresh bool) *upstream.Error {
 		err = r.receive()
 		if err == nil {
 			record.Head = time.Since(now)
+			r.flight.Head()
 			err = r.receiveFirst()
 		}
 		if err != nil && r.sendErr != nil {

@@ -40,6 +40,9 @@ type Options struct {
 	Upgrade        bool
 	UpgradeTimeout time.Duration
 
+	Key    *proxy.Template // [method: hash KEY]: what the picker goes by; nil: no key
+	Sticky *Sticky         // [sticky]: the picker goes by a cookie; nil: it does not
+
 	SetHeader []Setting // [set_header], besides the fields that tell the peer about the client
 	Params    []Setting // [params]: CGI variables
 	Fields    FieldRules

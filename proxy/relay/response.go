@@ -24,6 +24,7 @@ import (
 // respond makes r the content of the exchange.
 func (r *run) respond() {
 	ex := r.ex
+	r.bindClient()
 	ex.Content, ex.Length = r, r.resp.Length
 	r.lastAttempt().ReceivedBody = int64(len(r.resp.Prefix))
 	r.pauseBusy()
@@ -100,6 +101,7 @@ func (r *run) endResponse(err error) {
 		r.logExcess()
 	}
 	if err == nil {
+		r.peer.NoteResponse(r.visits[len(r.visits)-1].run, record.Response)
 		r.noteServed()
 	}
 	r.release(fate)

@@ -87,6 +87,7 @@ func (r *run) judge(failure *upstream.Error, began time.Time) (again bool, err e
 	met := ofStatus(r.ex.Status()) & r.h.opts.Retry.On
 	if met == 0 || !r.mayTryNext() || !r.repeatable(upstream.ReadingHead) || !r.affords(upstream.ReadingHead) {
 		r.report(upstream.Succeeded, upstream.ReadingHead)
+		r.peer.NoteHead(r.visits[len(r.visits)-1].run, r.lastAttempt().Head)
 		return false, nil
 	}
 	if met&(OnHTTP403|OnHTTP404) == 0 {

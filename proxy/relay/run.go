@@ -22,7 +22,10 @@ type run struct {
 	scratch []byte // the values of fields
 
 	hint    balancer.Hint // Now is when the present attempt began
-	visits  []visit       // the peers that were tried; hint.Tried are those of them that are still in the group
+	key     []byte        // of hint
+	binding []byte        // the cookie that binds the client to its peer
+	flight  upstream.Flight
+	visits  []visit // the peers that were tried; hint.Tried are those of them that are still in the group
 	waiter  upstream.Waiter
 	tries   int                // attempts made
 	started time.Time          // of the first attempt
@@ -109,7 +112,7 @@ func (r *run) end() {
 	r.resp.Reset()
 	r.resp.Header, r.resp.Buf, r.resp.Upgrade = nil, nil, nil
 	r.stream = bodyStream{}
-	r.hint.Tried.Clear()
+	r.hint.Reset()
 	r.visits = r.visits[:0]
 	r.waiter.Reset()
 	r.started, r.tries, r.sent, r.resent, r.final = time.Time{}, 0, false, false, nil

@@ -30,11 +30,15 @@ type visit struct {
 func (r *run) take() error {
 	p, err := r.pick()
 	r.peer, r.holds = p, err == nil
+	if err == nil {
+		r.flight = p.Depart(r.hint.Now)
+	}
 	return err
 }
 
 func (r *run) free() {
 	r.holds = false
+	r.flight.Land()
 	r.putBack(r.peer)
 }
 

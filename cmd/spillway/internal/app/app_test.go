@@ -188,7 +188,7 @@ admin: {listen: %q}
 		}
 	}
 	// An exchange is finished after the client has its response.
-	numbers := regexp.MustCompile(`"(accepted|active|reading|writing|waiting|inflight|in_use)": \d+`)
+	numbers := regexp.MustCompile(`"(accepted|active|reading|writing|waiting|inflight|in_use|head_time|response_time)": [\d.e-]+`)
 	body = numbers.ReplaceAllString(body, `"$1": N`)
 	body = strings.NewReplacer(addr, "ADDR", up, "UP", down, "DOWN").Replace(body)
 	_, body, _ = strings.Cut(body, `"listeners"`)
@@ -236,7 +236,9 @@ admin: {listen: %q}
           "inflight": N,
           "requests": 1,
           "failures": 0,
-          "fails": 0
+          "fails": 0,
+          "head_time": N,
+          "response_time": N
         },
         {
           "address": "DOWN",
@@ -245,7 +247,9 @@ admin: {listen: %q}
           "inflight": N,
           "requests": 0,
           "failures": 0,
-          "fails": 0
+          "fails": 0,
+          "head_time": N,
+          "response_time": N
         },
         {
           "address": "DOWN",
@@ -255,7 +259,9 @@ admin: {listen: %q}
           "inflight": N,
           "requests": 0,
           "failures": 0,
-          "fails": 0
+          "fails": 0,
+          "head_time": N,
+          "response_time": N
         }
       ]
     }
@@ -421,6 +427,7 @@ func TestCheck_NamesEveryProblemInTheOrderOfTheLines(t *testing.T) {
     protocol: fastcgi
     params: {X: $remote_adr}
     backend: {command: [spillway-no-such-program, "{port}"], processes: 1}
+  b: {method: hash $request_url consistent, peers: ["127.0.0.1:9001"]}
 servers:
   - listen: ["127.0.0.1:8080"]
     locations:
@@ -435,8 +442,9 @@ access_log: {path: log, format: "$remote_addr $stauts"}
 	}
 	want := `spillway.yaml:4: upstreams.a.params.X: unknown variable "$remote_adr"; did you mean $remote_addr?
 spillway.yaml:5: upstreams.a.backend.command: exec: "spillway-no-such-program": executable file not found
-spillway.yaml:9: servers[0].locations[0].set_header.X-A: unknown variable "$sheme"; did you mean $scheme?
-spillway.yaml:11: access_log.format: unknown variable "$stauts"; did you mean $status?
+spillway.yaml:6: upstreams.b.method: unknown variable "$request_url"; did you mean $request_uri?
+spillway.yaml:10: servers[0].locations[0].set_header.X-A: unknown variable "$sheme"; did you mean $scheme?
+spillway.yaml:12: access_log.format: unknown variable "$stauts"; did you mean $status?
 `
 	if got.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", got.String(), want)

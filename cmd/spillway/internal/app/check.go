@@ -38,6 +38,9 @@ func checkVariables(config *configs.Config) (problems configs.Problems) {
 	if format := config.AccessLog.Format; format != accesslog.Combined && format != accesslog.JSON {
 		check(config.AccessLog.Places.At("format"), format)
 	}
+	for _, u := range config.Upstreams {
+		check(u.Places.At("method"), u.Method.Key)
+	}
 	for _, server := range config.Servers {
 		for i := range server.Locations {
 			s := &server.Locations[i].Settings

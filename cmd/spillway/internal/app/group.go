@@ -39,9 +39,10 @@ func (a *App) newGroup(u *configs.Upstream, ports []int, b *backend) (*group, er
 		Concurrency: u.Concurrency, Queue: newQueue(&u.Queue),
 		HoldTimeout: time.Duration(u.HoldTimeout),
 		Retries:     upstream.RetryBudget{Percent: u.RetryBudget.Percent, Min: u.RetryBudget.Min},
+		Flights:     newFlights(&u.Method),
 		Peers:       newPeers(u, ports),
 	}
-	g := &group{config: u, ports: ports, backend: b, picker: balancer.NewRoundRobin(), pace: &relay.Pace{}}
+	g := &group{config: u, ports: ports, backend: b, picker: newPicker(u), pace: &relay.Pace{}}
 	if b != nil {
 		opts.MaxRequests, opts.MaxRequestsJitter = u.Backend.MaxRequests, u.Backend.MaxRequestsJitter
 		opts.OnSpent = func(p *upstream.Peer) { b.supervised.Recycle(ports[p.Index()], supervisor.ReasonMaxRequests) }
@@ -80,13 +81,13 @@ func newPeers(u *configs.Upstream, ports []int) []upstream.PeerOptions {
 		}
 		peers = append(peers, upstream.PeerOptions{
 			Address: address, Weight: p.Weight, MaxFails: p.MaxFails, FailTimeout: time.Duration(p.FailTimeout),
-			MaxConns: p.MaxConns, Backup: p.Backup, Down: p.Down,
+			MaxConns: p.MaxConns, Backup: p.Backup, Down: p.Down, Drain: p.Drain, SlowStart: time.Duration(p.SlowStart),
 		})
 	}
 	for _, port := range ports {
 		peers = append(peers, upstream.PeerOptions{
 			Address: fmt.Sprintf("127.0.0.1:%d", port), MaxFails: u.MaxFails, FailTimeout: time.Duration(u.FailTimeout),
-			MaxConns: u.MaxConns, State: upstream.Away,
+			MaxConns: u.MaxConns, State: upstream.Away, SlowStart: time.Duration(u.SlowStart),
 		})
 	}
 	return peers

@@ -112,6 +112,9 @@ func (g *generation) newRelay(l *configs.Location, parts parts) (*relay.Handler,
 		KnowLength: group.config.Protocol != configs.HTTP,
 		Upgrade:    s.Upgrade && group.config.Protocol == configs.HTTP, UpgradeTimeout: time.Duration(s.UpgradeTimeout),
 	}
+	if err := setChoice(&opts, group.config); err != nil {
+		return nil, err
+	}
 	if b := g.upstream(l.Pass).Backend; b != nil && b.BusyTimeout > 0 {
 		opts.BusyTimeout, opts.OnStuck = time.Duration(b.BusyTimeout), group.onStuck
 	}

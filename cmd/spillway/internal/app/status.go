@@ -90,17 +90,19 @@ type ExitsStatus map[supervisor.Reason]int
 
 // PeerStatus is a peer, with its process if spillway started it.
 type PeerStatus struct {
-	Address  string         `json:"address"`
-	Name     string         `json:"name,omitempty"` // that it was resolved from
-	State    string         `json:"state"`          // up, down (by configuration), coming, away (see its process), disabled (by failures), unhealthy (by probes), leaving
-	Weight   int            `json:"weight"`
-	Backup   bool           `json:"backup,omitempty"`
-	Inflight int64          `json:"inflight"`
-	Requests uint64         `json:"requests"`
-	Failures uint64         `json:"failures"`
-	Fails    int            `json:"fails"`            // that count at present
-	Health   *HealthStatus  `json:"health,omitempty"` // missing: the peers are not probed
-	Process  *ProcessStatus `json:"process,omitempty"`
+	Address      string         `json:"address"`
+	Name         string         `json:"name,omitempty"` // that it was resolved from
+	State        string         `json:"state"`          // up, down (by configuration), drain, coming, away (see its process), disabled (by failures), unhealthy (by probes), leaving
+	Weight       int            `json:"weight"`
+	Backup       bool           `json:"backup,omitempty"`
+	Inflight     int64          `json:"inflight"`
+	Requests     uint64         `json:"requests"`
+	Failures     uint64         `json:"failures"`
+	Fails        int            `json:"fails"`            // that count at present
+	HeadTime     float64        `json:"head_time"`        // seconds until the head of a response is there, on average; 0: not measured yet
+	ResponseTime float64        `json:"response_time"`    // seconds until its last byte, on average
+	Health       *HealthStatus  `json:"health,omitempty"` // missing: the peers are not probed
+	Process      *ProcessStatus `json:"process,omitempty"`
 }
 
 // ProcessStatus is a port of a backend and the process that has it. While a process is replaced, its number is there twice.
@@ -159,6 +161,7 @@ func (g *group) status(now time.Time) UpstreamStatus {
 		peer := PeerStatus{
 			Address: p.Address(), Name: p.Name(), State: peerState(p, now), Weight: p.Weight(), Backup: p.Backup(),
 			Inflight: p.Inflight(), Requests: p.Requests(), Failures: p.Failures(), Fails: p.Fails(), Health: g.healthStatus(p),
+			HeadTime: p.HeadTime().Seconds(), ResponseTime: p.ResponseTime().Seconds(),
 		}
 		if g.backend != nil {
 			peer.Process = processes[g.ports[i]]
@@ -197,6 +200,8 @@ func peerState(p *upstream.Peer, now time.Time) string {
 		return "disabled"
 	case p.Health() == upstream.Unhealthy:
 		return "unhealthy"
+	case p.Drain():
+		return "drain"
 	default:
 		return "up"
 	}
