@@ -118,9 +118,16 @@ func TestHandler_WritesARecordAtOnce(t *testing.T) {
 func TestHandler_CutsLongLines(t *testing.T) {
 	out := &counter{}
 	nginx := slog.New(handler(t, errorlog.Options{Out: out}))
-	nginx.Error("process stderr", "exchange", sample(), "text", strings.Repeat("ä", 1<<20))
+	nginx.Error("peer failed", "exchange", sample(), "err", strings.Repeat("ä", 1<<20))
 	if len(out.last) > 2048 || len(out.last) < 2040 || !utf8.ValidString(out.last) || !strings.HasSuffix(out.last, lineEnd) {
 		t.Errorf("got %d bytes: %s", len(out.last), out.last)
+	}
+
+	for _, text := range []string{"ä", "\x01", "\xff"} { // what an application says leaves room for who was served then
+		nginx.Error("process stderr", "exchange", sample(), "text", strings.Repeat(text, 1<<20))
+		if len(out.last) < 1024 || !strings.Contains(out.last, `..."`) || !strings.Contains(out.last, `, host: "`) {
+			t.Errorf("got %d bytes: %s", len(out.last), out.last)
+		}
 	}
 
 	object := slog.New(handler(t, errorlog.Options{Out: out, Format: errorlog.JSON}))

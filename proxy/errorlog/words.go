@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"spillway/proxy"
 )
@@ -164,10 +165,29 @@ func (r *record) word(key string) string {
 	case "refusal":
 		return r.refusal()
 	case "text", "line":
-		return strings.TrimRight(r.text(key), "\r\n")
+		return shortened(strings.TrimRight(r.text(key), "\r\n"))
 	default:
 		return r.text(key)
 	}
+}
+
+// maxNginxText is what a line has of an application's text: the rest of the line says which request it came with.
+const maxNginxText = 1024
+
+// shortened is as much of text as a line has room for. Control characters take up to four bytes there.
+func shortened(text string) string {
+	room := maxNginxText
+	for i, c := range text {
+		if room--; c < ' ' {
+			room -= len(`\x0A`) - 1
+		} else {
+			room -= utf8.RuneLen(c) - 1
+		}
+		if room < 0 {
+			return text[:i] + "..."
+		}
+	}
+	return text
 }
 
 // refusal says what was wrong with a request. Errors that begin with "client " are in nginx's words already.

@@ -91,7 +91,8 @@ type setup struct {
 	options func(*relay.Options)
 	around  func(proxy.Handler) proxy.Handler // nil: nothing is between the relay and the client
 	params  cgi.Params
-	disk    int64 // budget of the spill folder; 0: no limit
+	disk    int64                        // budget of the spill folder; 0: no limit
+	log     func(io.Writer) slog.Handler // nil: keys and values
 }
 
 // wires are the languages that peers speak; most tests are run with each.
@@ -133,6 +134,11 @@ func start(t *testing.T, s setup) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if s.log == nil {
+		s.log = func(out io.Writer) slog.Handler {
+			return slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug})
+		}
+	}
 	r := &rig{
 		t: t, arena: buffering.NewArena(0), spill: spill, group: group, log: &logLines{}, ended: make(chan record, 1000),
 	}
@@ -152,16 +158,17 @@ func start(t *testing.T, s setup) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	log := slog.New(s.log(r.log))
 	if s.around == nil {
-		r.listen(handler)
+		r.listen(handler, log)
 	} else {
-		r.listen(s.around(handler))
+		r.listen(s.around(handler), log)
 	}
 	return r
 }
 
 // listen puts the handler behind a Listener.
-func (r *rig) listen(handler proxy.Handler) {
+func (r *rig) listen(handler proxy.Handler, log *slog.Logger) {
 	t := r.t
 	t.Helper()
 	var routes routing.Builder[*proxy.Route]
@@ -173,7 +180,6 @@ func (r *rig) listen(handler proxy.Handler) {
 	if err := site.Location(routing.Pattern{Path: "/"}, route); err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	front, err := proxy.New(proxy.Options{Routes: routes.Build(), Log: log, Observers: []func(*proxy.Exchange){r.observe}})
 	if err != nil {
 		t.Fatal(err)

@@ -54,6 +54,10 @@ type Answer struct {
 	Stderr     string          // what the process writes to its standard error first; FastCGI only
 	Gate       <-chan struct{} // not nil: the second half of the body, or the Fault in the body, waits until it is closed
 	Fault      Fault
+
+	// Raw is sent as it is instead of all above but Gate and Fault, for what only one language can say wrong; then the
+	// connection is closed, or with the Fault HangInBody left as it is. nil: there is no such thing.
+	Raw []byte
 }
 
 // Fault is how a peer goes wrong. A peer that refuses connections is a Server after Close.
@@ -73,6 +77,7 @@ const (
 	Garbage               // sends bytes that are no answer in its language
 	HugeHead              // sends a head of 64 KB
 	ByteByByte            // sends every byte by itself
+	Trickle               // sends a byte, waits a moment, sends the next
 	LongBody              // sends more than it declared
 	ShortBody             // sends less than it declared, and ends the response
 	CloseAfter            // closes after the response, although the connection was to stay open
@@ -85,7 +90,7 @@ const (
 func (f Fault) String() string {
 	names := [...]string{
 		"none", "silent", "hang in head", "hang in body", "close before head", "close in head", "close in body",
-		"reset before head", "reset in body", "garbage", "huge head", "byte by byte", "long body", "short body",
+		"reset before head", "reset in body", "garbage", "huge head", "byte by byte", "trickle", "long body", "short body",
 		"close after", "stray bytes", "early answer", "early close",
 	}
 	if int(f) >= len(names) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"slices"
+	"time"
 )
 
 // player plays one answer, and goes wrong where it is to.
@@ -27,6 +28,9 @@ const surplus = "HTTP/1.1 299 Stray\r\nContent-Length: 5\r\n\r\nSTRAY"
 
 // play returns whether the connection stays open.
 func (p *player) play() bool {
+	if p.answer.Raw != nil {
+		return p.playRaw()
+	}
 	switch p.answer.Fault {
 	case Silent:
 		drain(p.conn)
@@ -41,6 +45,15 @@ func (p *player) play() bool {
 	default:
 		return p.playHead() && p.playBody() && p.finish()
 	}
+}
+
+// playRaw sends what is no answer of the language's own.
+func (p *player) playRaw() bool {
+	p.write(p.answer.Raw)
+	if p.answer.Fault == HangInBody {
+		drain(p.conn)
+	}
+	return false
 }
 
 // playHead returns whether there is more to send.
@@ -123,14 +136,23 @@ func (p *player) finish() bool {
 	}
 }
 
+// moment is what Trickle waits between two bytes.
+const moment = 2 * time.Millisecond
+
 // write sends b. An error is of no interest: the next read finds it.
 func (p *player) write(b []byte) {
-	if p.answer.Fault != ByteByByte {
+	if p.answer.Fault != ByteByByte && p.answer.Fault != Trickle {
 		_, _ = p.conn.Write(b)
 		return
 	}
 	for i := range b {
 		_, _ = p.conn.Write(b[i : i+1])
+		if p.answer.Fault == Trickle {
+			select {
+			case <-time.After(moment):
+			case <-p.closing:
+			}
+		}
 	}
 }
 

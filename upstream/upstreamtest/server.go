@@ -107,6 +107,13 @@ func (s *Server) Conns() int {
 	return s.accepted
 }
 
+// Open returns how many connections are open now.
+func (s *Server) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
 // CloseConns closes all connections, as a peer does that is restarted; it goes on listening.
 func (s *Server) CloseConns() {
 	s.mu.Lock()
