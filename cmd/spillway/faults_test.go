@@ -54,7 +54,7 @@ func TestFault_ProcessesThatDoNotStart(t *testing.T) {
 		})
 	}
 	const soon, later = "ready: {timeout: 300ms}", "ready: {timeout: 2s}"
-	f(exitAtOnce, soon, `process exited: `+where+`exit code 7 before it was ready, reason: exited; its last output: `+
+	f(exitAtOnce, soon, `process exited: `+where+`exit code 7 before it was ready, reason: exited(, at most \d+ bytes of memory)?; its last output: `+
 		regexp.QuoteMeta(lastComplaint))
 	f(exitSilently, soon, `process exited: `+where+`exit code 7 before it was ready, without a word; `+
 		`run its command by hand in its directory to see why, reason: exited`)

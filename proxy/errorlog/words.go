@@ -82,7 +82,8 @@ func processWords(message string) string {
 	const who = "{backend}/{process} (pid {pid}, port {port})"
 	switch message {
 	case "process exited":
-		return "process exited: " + who + " after {took}: {cause}[, reason: {reason}][; its last output: {output}]"
+		return "process exited: " + who + " after {took}: {cause}[, reason: {reason}][, at most {memory} bytes of memory]" +
+			"[; its last output: {output}]"
 	case "process not ready":
 		return "process not ready: " + who + " after {took}: {cause}; it is stopped"
 	case "process not started":

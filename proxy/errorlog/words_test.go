@@ -160,9 +160,10 @@ func TestHandler_NginxLinesOfOtherMessages(t *testing.T) {
 	f(errorlog.LevelNotice, "[notice] 4360#4360: reconfiguring", "reconfiguring")
 	f(errorlog.LevelWarn, "[warn] 4360#4360: process started, backend: django, process: 3, pid: 1234, restarts: 2",
 		"process started", "backend", "django", "process", 3, "pid", 1234, "restarts", 2)
-	f(errorlog.LevelWarn, `[warn] 4360#4360: process exited: django/3 (pid 1234, port 9003) after 2s: exit code 1, reason: exited; `+
-		`its last output: Traceback\x0AKeyError: 'x'`, "process exited", "backend", "django", "process", 3, "port", 9003, "pid", 1234,
-		"code", 1, "took", 2*time.Second, "reason", "exited", "output", "Traceback\nKeyError: 'x'", "err", "exit code 1")
+	f(errorlog.LevelWarn, `[warn] 4360#4360: process exited: django/3 (pid 1234, port 9003) after 2s: exit code 1, reason: exited, `+
+		`at most 83886080 bytes of memory; its last output: Traceback\x0AKeyError: 'x'`, "process exited", "backend", "django", "process", 3, "port", 9003, "pid", 1234,
+		"code", 1, "took", 2*time.Second, "reason", "exited", "memory", 80<<20,
+		"output", "Traceback\nKeyError: 'x'", "err", "exit code 1")
 	f(errorlog.LevelWarn, "[warn] 4360#4360: port taken: django: port 9003 is taken", "port taken", "backend", "django", "err", "port 9003 is taken")
 	f(errorlog.LevelError, `[error] 4360#4360: django/3 (pid 1234) stderr: ValueError: "x", y`,
 		"process output", "backend", "django", "process", 3, "pid", 1234, "stream", "stderr", "line", "ValueError: \"x\", y\r\n")

@@ -85,18 +85,27 @@ type memoryCounters struct {
 
 var getProcessMemoryInfo = windows.NewLazySystemDLL("kernel32.dll").NewProc("K32GetProcessMemoryInfo")
 
+func (c *memoryCounters) ask(process windows.Handle) error {
+	c.size = uint32(unsafe.Sizeof(*c))
+	ok, _, err := getProcessMemoryInfo.Call(uintptr(process), uintptr(unsafe.Pointer(c)), uintptr(c.size))
+	if ok == 0 {
+		return err
+	}
+	return nil
+}
+
 // resident returns the working set.
 func resident(pid int) (int64, error) {
 	var counters memoryCounters
-	counters.size = uint32(unsafe.Sizeof(counters))
-	err := withProcess(pid, func(process windows.Handle) error {
-		ok, _, err := getProcessMemoryInfo.Call(uintptr(process), uintptr(unsafe.Pointer(&counters)), uintptr(counters.size))
-		if ok == 0 {
-			return err
-		}
-		return nil
-	})
+	err := withProcess(pid, counters.ask)
 	return int64(counters.workingSet), err
+}
+
+// PeakMemory returns the largest working set that a process has had, in bytes. The process may have ended.
+func PeakMemory(process windows.Handle) (int64, error) {
+	var counters memoryCounters
+	err := counters.ask(process)
+	return int64(counters.peakWorkingSet), err
 }
 
 // fileLimit is not known on Windows: handles are limited by memory.

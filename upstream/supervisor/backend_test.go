@@ -84,6 +84,29 @@ func TestBackend_RestartsOnlyWhatCrashed(t *testing.T) {
 	}
 }
 
+func TestBackend_TellsHowMuchMemoryAProcessHadAndHowLongItRan(t *testing.T) {
+	if !knowsPeak {
+		t.Skip("this system does not tell how much memory a program that has ended held")
+	}
+	h := newHarness(t, "serve", 1, nil)
+	h.start(t)
+	h.awaitReady(t, 1)
+	v := h.witness.next(t)
+	const eaten = 200 // MiB, more than the tests themselves hold
+	v.tell(t, "eat "+strconv.Itoa(eaten))
+	v.tell(t, "exit 7")
+	exit := h.until(t, "exit", func(e supervisor.Event) bool { return e.State == supervisor.Exited }).Exit
+	if exit.Peak < eaten<<20 || exit.Peak > 10*eaten<<20 {
+		t.Errorf("got a peak of %d bytes, want some more than %d MiB", exit.Peak, eaten)
+	}
+	if exit.Uptime <= 0 || exit.Uptime > patience {
+		t.Errorf("got an uptime of %v", exit.Uptime)
+	}
+	if got := h.records(t, "process exited")[0]["memory"]; got != float64(exit.Peak) {
+		t.Errorf("got memory %v in the log, want %d", got, exit.Peak)
+	}
+}
+
 func TestBackend_KeepsTheLastLinesOfAnExit(t *testing.T) {
 	h := newHarness(t, "exit", 1, nil)
 	h.start(t)

@@ -76,7 +76,10 @@ func (b *Backend) stopRun(r *run) {
 // buried hears that nothing of the run is left, or what is.
 func (b *Backend) buried(r *run, exit Exit, err error) {
 	r.exit = exit
-	attrs := []any{"code", exit.Code, "took", exit.At.Sub(r.started).Round(time.Millisecond), "reason", r.reason}
+	attrs := []any{"code", exit.Code, "took", exit.Uptime.Round(time.Millisecond), "reason", r.reason}
+	if exit.Peak > 0 {
+		attrs = append(attrs, "memory", exit.Peak)
+	}
 	if r.reason == ReasonExited || r.reason == ReasonNotReady || r.again {
 		r.log.Warn("process exited", append(attrs, "output", lastWords(exit), "err", r.epitaph())...)
 	} else {

@@ -33,6 +33,7 @@ type run struct {
 	tree    *tree
 	log     *slog.Logger
 	started time.Time
+	floor   int64 // peaks of memory up to this are not the program's, see peakFloor
 
 	output  *output
 	pipes   []*os.File     // our ends of stdout and stderr
@@ -41,6 +42,7 @@ type run struct {
 
 	exited   chan struct{} // closed when the program has been waited for
 	exitedAt time.Time     // valid after exited
+	peak     int64         // of its memory; valid after exited
 
 	treeMu sync.Mutex // held while the tree is measured or given up
 	gone   bool       // the tree was given up; guarded by treeMu
@@ -124,6 +126,7 @@ func (r *run) start(l *launcher) error {
 	if err := l.start(r.cmd); err != nil {
 		return err
 	}
+	r.floor = peakFloor()
 	if err := r.tree.adopt(r.cmd.Process); err != nil {
 		r.tree.kill()
 		// The tree may not have it yet. How it ends does not matter: err is the one to tell.
@@ -147,7 +150,7 @@ func (r *run) pipe() (*os.File, error) {
 func (r *run) pid() int { return r.cmd.Process.Pid }
 
 func (r *run) wait() {
-	_ = r.cmd.Wait() // what there is to know is in cmd.ProcessState
+	r.peak = waitPeak(r.cmd, r.floor) // what else there is to know is in cmd.ProcessState
 	r.exitedAt = time.Now()
 	close(r.exited)
 }
@@ -167,7 +170,10 @@ func (r *run) end(grace context.Context) (Exit, error) {
 	select {
 	case <-r.exited:
 	case <-last.Done():
-		return Exit{Code: -1, Text: errNotGone.Error(), Output: r.output.tail.snapshot(), At: time.Now()}, errNotGone
+		now := time.Now()
+		return Exit{
+			Code: -1, Text: errNotGone.Error(), Output: r.output.tail.snapshot(), At: now, Uptime: now.Sub(r.started),
+		}, errNotGone
 	}
 	var err error
 	if !r.tree.awaitEmpty(last) {
@@ -177,7 +183,10 @@ func (r *run) end(grace context.Context) (Exit, error) {
 	r.closeRaw()
 	r.closeTree()
 	state := r.cmd.ProcessState
-	return Exit{Code: state.ExitCode(), Text: exitText(state), Output: r.output.tail.snapshot(), At: r.exitedAt}, err
+	return Exit{
+		Code: state.ExitCode(), Text: exitText(state), Output: r.output.tail.snapshot(), At: r.exitedAt,
+		Uptime: r.exitedAt.Sub(r.started), Peak: r.peak,
+	}, err
 }
 
 // drain waits for the last lines. On Unix a process that has left the tree may hold a pipe open, hence the deadline; on

@@ -64,6 +64,8 @@ type Exit struct {
 	Text   string   // "exit code 1", "exit code 3221225477 (0xC0000005 ...)", "signal SIGKILL"
 	Output []string // its last lines, stdout and stderr as they came, at most 20
 	At     time.Time
+	Uptime time.Duration // since its launch
+	Peak   int64         // bytes, the most that the program, or one of its children, held at once; 0: not known
 }
 
 // ProcessState is a copy of what is known of a port and of the process that has it.

@@ -118,6 +118,7 @@ type ProcessStatus struct {
 	Exits    int               `json:"exits"`
 	Restarts int               `json:"restarts"`
 	LastExit string            `json:"last_exit"` // how the last run ended; empty before
+	LastPeak int64             `json:"last_peak_memory,omitempty"`
 	Output   []string          `json:"last_output,omitempty"`
 }
 
@@ -180,7 +181,7 @@ func (b *backend) status() map[int]*ProcessStatus {
 		all[p.Port] = &ProcessStatus{
 			Number: p.Number, Port: p.Port, PID: p.PID, State: p.State.String(), Reason: p.Reason, Since: p.Since,
 			Memory: p.Memory, Starts: p.Starts, Exits: p.Exits, Restarts: p.Restarts,
-			LastExit: p.LastExit.Text, Output: p.LastExit.Output,
+			LastExit: p.LastExit.Text, LastPeak: p.LastExit.Peak, Output: p.LastExit.Output,
 		}
 	}
 	return all

@@ -1,0 +1,3 @@
+package supervisor_test
+
+const knowsPeak = true

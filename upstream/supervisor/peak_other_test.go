@@ -1,0 +1,5 @@
+//go:build !linux && !windows
+
+package supervisor_test
+
+const knowsPeak = false
