@@ -25,10 +25,11 @@ type GroupOptions struct {
 
 	Flights Flights // until when an attempt counts for FlightTime; zero: nobody asks
 
-	MaxRequests       int         // requests of one process, from SetState(Serving) on, until OnSpent is called; 0: never
-	MaxRequestsJitter int         // up to as many more, at random, so that not all processes are spent at once
-	OnSpent           func(*Peer) // called once per process, on a goroutine of its own; nil: nothing is counted
-	OnWait            func()      // called when requests begin to wait, and now and then while some do; must not block
+	MaxRequests       int            // requests of one process, from SetState(Serving) on, until OnSpent is called; 0: never
+	MaxRequestsJitter int            // up to as many more, at random, so that not all processes are spent at once
+	OnSpent           func(*Peer)    // called once per process, on a goroutine of its own; nil: nothing is counted
+	Runs              *atomic.Uint64 // from where peers take the numbers of their processes, so that groups have none in common; nil: each peer counts by itself
+	OnWait            func()         // called when requests begin to wait, and now and then while some do; must not block
 }
 
 // Queue bounds the requests of a group that wait.
@@ -56,6 +57,7 @@ type Group struct {
 	maxRequests       int
 	maxRequestsJitter int
 	onSpent           func(*Peer)
+	runs              *atomic.Uint64 // nil: each peer counts by itself
 	onWait            func()
 	queue             queue
 	bulk              atomic.Int64 // slots that bulk requests have
@@ -81,6 +83,7 @@ func NewGroup(opts GroupOptions) (*Group, error) {
 		name: opts.Name, scheme: opts.Scheme, protocol: opts.Protocol,
 		flights: opts.Flights, made: time.Now(),
 		concurrency: opts.Concurrency, maxRequestsJitter: max(opts.MaxRequestsJitter, 0), onSpent: opts.OnSpent, onWait: opts.OnWait,
+		runs:      opts.Runs,
 		keepalive: opts.Keepalive, keepaliveTimeout: opts.KeepaliveTimeout, keepaliveRequests: opts.KeepaliveRequests,
 	}
 	if g.keepaliveTimeout == 0 {

@@ -210,6 +210,25 @@ func (p *Peer) suspect(now time.Time) {
 // suspected says whether it is worth waiting for what becomes of the peer's process.
 func (p *Peer) suspected(now time.Time) bool { return now.UnixNano()-p.diedAt.Load() < int64(grace) }
 
+// Standing returns what keeps the peer from getting requests, in the words of the status page: down by the configuration,
+// coming or away like its process, leaving the group, disabled by failures, unhealthy by its probes; or that nothing does: up.
+func (p *Peer) Standing(now time.Time) string {
+	switch {
+	case p.down:
+		return "down"
+	case p.State() == Gone:
+		return "leaving"
+	case p.State() != Serving:
+		return p.State().String()
+	case p.Disabled(now):
+		return "disabled"
+	case p.Health() == Unhealthy:
+		return "unhealthy"
+	default:
+		return "up"
+	}
+}
+
 // Fails returns the failures that count at present.
 func (p *Peer) Fails() int { return int(p.fails.Load()) }
 

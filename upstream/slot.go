@@ -115,7 +115,8 @@ func (p *Peer) Inflight() int64 { return int64(p.slots.Load() & slotsMask) }
 // State returns what is known of the peer's process.
 func (p *Peer) State() State { return State(p.slots.Load() / stateUnit) }
 
-// Runs returns how often the peer has begun to serve: the number of its present process.
+// Runs returns the number of the peer's present process: how often the peer has begun to serve or, with GroupOptions.Runs, one
+// that no other process has.
 func (p *Peer) Runs() uint64 { return p.runs.Load() }
 
 // SetState notes what the supervisor knows of the peer's process. A peer that begins to serve starts without failures and
@@ -152,7 +153,11 @@ func (p *Peer) renew() {
 	p.mu.Lock() // what is reported of the process before counts until here
 	p.forget()
 	p.times.forget()
-	p.runs.Add(1)
+	if all := p.group.runs; all != nil {
+		p.runs.Store(all.Add(1))
+	} else {
+		p.runs.Add(1)
+	}
 	p.mu.Unlock()
 	if g := p.group; g.maxRequests > 0 {
 		p.spentAt.Store(p.requests.Load() + uint64(g.maxRequests+rand.IntN(g.maxRequestsJitter+1)))

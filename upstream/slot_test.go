@@ -153,3 +153,33 @@ func TestPeer_SpentOncePerProcess(t *testing.T) {
 		t.Error("a process was spent twice")
 	}
 }
+
+func TestPeer_RunsAreThoseOfAllGroupsTogether(t *testing.T) {
+	var runs atomic.Uint64
+	seen := map[uint64]bool{}
+	for range 2 {
+		for _, p := range groupOf(t, 2, upstream.GroupOptions{Runs: &runs}).Peers() {
+			first := p.Runs()
+			p.SetState(upstream.Coming)
+			p.SetState(upstream.Serving)
+			seen[first], seen[p.Runs()] = true, true
+		}
+	}
+	if len(seen) != 8 || seen[0] {
+		t.Errorf("got runs %v, want 8 that are no two of them the same", seen)
+	}
+}
+
+func TestPeer_StandingSaysWhatKeepsRequestsAway(t *testing.T) {
+	g := newGroup(t, []upstream.PeerOptions{
+		{Down: true}, {State: upstream.Coming}, {State: upstream.Away}, {MaxFails: 1, FailTimeout: time.Minute}, {}, {},
+	}...)
+	p := g.Peers()
+	p[3].Report(p[3].Runs(), upstream.Broken, start)
+	p[4].SetHealth(p[4].Runs(), upstream.Unhealthy)
+	for i, want := range []string{"down", "coming", "away", "disabled", "unhealthy", "up"} {
+		if got := p[i].Standing(start); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
