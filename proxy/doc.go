@@ -28,6 +28,10 @@
 //     connections belong to another protocol until the end: proxy/relay/tunnel.go and proxy/downstream/tunnel.go.
 //  9. Finish: proxy/finish.go, exactly once, whatever happened: buffers to the arena, access log, metrics.
 //
+// An exchange in which something fails is an incident (proxy/incident.go): it gets an id, which the client and the logs have.
+// proxy/relay/incident.go notes what its upstream is like at that moment, and after Finish proxy/why/store.go keeps it, to tell
+// who asks for the id, together with what became of the processes.
+//
 // Both sides read and write through upstream/socket. What goes wrong on the way is one record of log/slog each;
 // proxy/errorlog gives it nginx's words, and proxy/logfile takes lines without ever blocking a request.
 //

@@ -54,10 +54,16 @@ func statusText(code int) string {
 }
 
 // Page returns the body of nginx's built-in error page for a status, signed by spillway.
-func Page(code int) []byte {
+func Page(code int) []byte { return page(code, "") }
+
+// page is Page with the id of the incident; "" is none.
+func page(code int, why string) []byte {
 	title := strconv.Itoa(code) + " " + statusText(code)
+	if why != "" {
+		why = "<center>reference " + why + "</center>\r\n"
+	}
 	return []byte("<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + title +
-		"</h1></center>\r\n<hr><center>spillway</center>\r\n</body>\r\n</html>\r\n")
+		"</h1></center>\r\n<hr><center>spillway</center>\r\n" + why + "</body>\r\n</html>\r\n")
 }
 
 // SetError makes the response of ex the error page of err: a StatusError's status, else 500. What a handler had put into
@@ -76,9 +82,9 @@ func (ex *Exchange) SetError(err error) {
 	if seconds := int(failed.RetryAfter / time.Second); seconds > 0 {
 		ex.Response.Set("Retry-After", strconv.Itoa(seconds))
 	}
-	ex.Content, ex.Bytes = nil, Page(failed.Code)
+	ex.Content, ex.Bytes = nil, page(failed.Code, ex.Told())
 	ex.Length = int64(len(ex.Bytes))
-	ex.Cause = failed.Cause
+	ex.Cause, ex.Failure = failed.Cause, failed.Err
 	switch failed.Code {
 	case http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge,
 		http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge, StatusClientGone:

@@ -57,11 +57,14 @@ type Exchange struct {
 	Attempts      []Attempt     // in order
 	Queued        time.Duration // spent waiting for a slot or a process; 0: it did not wait
 	Cause         Cause         // why the status is a 5xx or 499 of ours
+	Failure       error         // what happened then; nil when there is no more to say
 	BytesSent     int64         // to the client, head included; set before Finish
 	BodyBytesSent int64         // to the client, framing not included; set before Finish
 	RequestBytes  int64         // of the request body that were read
 	Spilled       int64         // bytes of the response that went through the spill file
 	Truncated     bool          // the response was cut after its head had been sent
+	Scene         *Scene        // of the upstream at the first failure; nil: there was none
+	Stderr        []byte        // the last of what the peers have sent in FastCGI's stderr; see AddStderr
 	End           time.Time     // set by Finish
 
 	fields   iter.Seq2[[]byte, []byte] // of fieldsOf; kept by Reset
@@ -71,18 +74,23 @@ type Exchange struct {
 	front    *Front
 	finished bool
 	panics   atomic.Int32
+	why      atomic.Pointer[string] // the id of the incident; nil: it is none
 	gone     gone
 }
 
 // Attempt is the record of one try of an exchange on one peer. Times are -1 when that point was not reached.
 type Attempt struct {
 	Peer         string        // address; the group's name when no peer was usable
+	Run          uint64        // the peer's process, by upstream.Peer.Runs; 0: there was none
+	Began        time.Time     // when the peer was chosen
 	Status       int           // of the peer's response, 502 or 504 for a failed attempt, as nginx's $upstream_status
 	Connect      time.Duration // until the connection was there
 	Head         time.Duration // until the response head was there
 	Response     time.Duration // until the last byte of the response
 	Received     int64         // bytes from the peer
 	ReceivedBody int64         // of those, the bytes of the response body
+	Phase        string        // in which it failed, in nginx's words; "" when it did not
+	Err          error         // why it failed; nil when it did not
 }
 
 // Cause is why spillway itself answered with an error, for the metrics' label.
@@ -170,6 +178,9 @@ func (ex *Exchange) LogValue() slog.Value {
 			attrs = append(attrs, slog.String("referrer", string(referrer)))
 		}
 	}
+	if why := ex.Why(); why != "" {
+		attrs = append(attrs, slog.String("why", why))
+	}
 	return slog.GroupValue(attrs...)
 }
 
@@ -213,5 +224,7 @@ func (ex *Exchange) Gone() bool {
 
 // Reset prepares the exchange for the next request; the front calls it after Finish. What only grows is kept.
 func (ex *Exchange) Reset() {
-	*ex = Exchange{Attempts: ex.Attempts[:0], fields: ex.fields, fieldsOf: ex.fieldsOf, text: ex.text}
+	*ex = Exchange{
+		Attempts: ex.Attempts[:0], Stderr: ex.Stderr[:0], fields: ex.fields, fieldsOf: ex.fieldsOf, text: ex.text,
+	}
 }

@@ -1,6 +1,9 @@
 package proxy
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // Finish ends the exchange: the front calls it exactly once, after the response has been sent or the client was lost (err
 // says why), with BytesSent and BodyBytesSent set. It gives the content back and then tells the observers.
@@ -24,6 +27,9 @@ func (ex *Exchange) Finish(err error) {
 	ex.End = time.Now()
 	if ex.front == nil {
 		return
+	}
+	if ex.Status() >= http.StatusInternalServerError {
+		ex.Incident()
 	}
 	for _, observe := range ex.front.observers {
 		observe(ex)

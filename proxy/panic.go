@@ -21,6 +21,7 @@ func (ex *Exchange) Protect(phase string, step func() error) (err error) {
 	defer func() {
 		if crash := recover(); crash != nil {
 			ex.panics.Add(1)
+			ex.Incident()
 			ex.Log().Log(context.Background(), levelAlert, "panic",
 				"exchange", ex, "phase", phase, "stack", string(debug.Stack()), "err", fmt.Sprint(crash))
 			err = &StatusError{Code: http.StatusInternalServerError, Cause: CauseInternal, Err: ErrPanicked}

@@ -17,6 +17,8 @@ type Options struct {
 	Routes    *routing.Table[*Route] // required: the servers and locations of one listener
 	Log       *slog.Logger           // required: the error log
 	Observers []func(*Exchange)      // called in Finish, in order: access log, metrics
+	Incidents *Incidents             // gives ids to what fails; nil: nobody does
+	HideWhy   bool                   // clients are not told these ids
 }
 
 // Front serves the exchanges of one listener by one configuration. It is immutable: a reload makes another.
@@ -24,6 +26,8 @@ type Front struct {
 	routes    *routing.Table[*Route]
 	log       *slog.Logger
 	observers []func(*Exchange)
+	incidents *Incidents // nil: none
+	hideWhy   bool
 
 	busy atomic.Int64 // exchanges between Serve or Refuse and the end of Finish
 	heir atomic.Pointer[Front]
@@ -34,7 +38,9 @@ func New(opts Options) (*Front, error) {
 	if opts.Routes == nil || opts.Log == nil {
 		return nil, errors.New("front: routes and log are required")
 	}
-	return &Front{routes: opts.Routes, log: opts.Log, observers: opts.Observers}, nil
+	return &Front{
+		routes: opts.Routes, log: opts.Log, observers: opts.Observers, incidents: opts.Incidents, hideWhy: opts.HideWhy,
+	}, nil
 }
 
 // Busy returns how many exchanges the Front is serving: those from Serve to the end of Finish.

@@ -17,7 +17,7 @@ import (
 type variable func(dst []byte, ex *Exchange) ([]byte, bool)
 
 // variables returns all variables of a fixed name, with nginx's meaning (http://nginx.org/en/docs/varindex.html). Those of
-// spillway alone are upstream, upstream_cause, upstream_queue_time and upstream_spilled.
+// spillway alone are upstream, upstream_cause, upstream_queue_time, upstream_spilled and why.
 func variables() map[string]variable {
 	pid := strconv.Itoa(os.Getpid())
 	hostname, _ := os.Hostname() // "" logs as "-"
@@ -63,6 +63,7 @@ func variables() map[string]variable {
 		"msec":            msec,
 		"time_local":      (&clock{layout: "02/Jan/2006:15:04:05 -0700"}).append,
 		"time_iso8601":    (&clock{layout: "2006-01-02T15:04:05-07:00"}).append,
+		"why":             text((*Exchange).Why),
 
 		// The upstream; with several attempts, one value for each.
 		"upstream":                 text(func(ex *Exchange) string { return ex.Upstream }),

@@ -240,6 +240,7 @@ func (s setup) yaml(r *rival) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("access_log: {path: logs/access.log, format: %s}", quoted(s.format))
 	line("error_log: {path: logs/error.log, level: info}")
+	line("why: off") // nginx has no ids of failures; TestWhy looks at them
 	line("temp_path: temp")
 	line("upstreams:")
 	for _, p := range s.places {

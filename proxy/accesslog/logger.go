@@ -32,7 +32,7 @@ const (
 		`"protocol":"$server_protocol","status":$status,"bytes":$body_bytes_sent,"request_bytes":$request_length,` +
 		`"took":$request_time,"referrer":"$http_referer","user_agent":"$http_user_agent","upstream":"$upstream",` +
 		`"peer":"$upstream_addr","upstream_status":"$upstream_status","upstream_took":"$upstream_response_time",` +
-		`"queued":"$upstream_queue_time","spilled":$upstream_spilled,"cause":"$upstream_cause"}`
+		`"queued":"$upstream_queue_time","spilled":$upstream_spilled,"cause":"$upstream_cause","why":"$why"}`
 
 	// maxLine is the limit of a line. maxValue is that of one value in it: the largest field that nginx accepts by
 	// default (large_client_header_buffers 4 8k).

@@ -43,7 +43,7 @@ func TestLogger_JSON(t *testing.T) {
 		"server": "localhost", "method": "GET", "host": "example.org", "path": `/g?a="b"`, "protocol": "HTTP/1.1",
 		"status": 502.0, "bytes": 157.0, "request_bytes": 70.0, "took": 0.25, "referrer": "",
 		"user_agent": "a\"b\\c\x01\x7fé\ufffd\td", "upstream": "g", "peer": "127.0.0.1:19, 127.0.0.1:18",
-		"upstream_status": "502, 502", "upstream_took": "0.001, -", "queued": "", "spilled": 0.0, "cause": "refused",
+		"upstream_status": "502, 502", "upstream_took": "0.001, -", "queued": "", "spilled": 0.0, "cause": "refused", "why": "",
 	} {
 		if object[key] != want {
 			t.Errorf("%s: got %v, want %v", key, object[key], want)

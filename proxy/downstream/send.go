@@ -111,6 +111,9 @@ func (s *sender) begin() {
 	if len(h.Server()) == 0 {
 		h.SetServer(serverName)
 	}
+	if id := c.ex.Told(); id != "" {
+		h.Set(proxy.WhyField, id)
+	}
 	s.memory = c.l.takeBuffer()
 	s.buf = h.AppendBytes((*s.memory)[:0])
 }

@@ -81,6 +81,20 @@ func TestHandler_ExchangeOfWithAttrs(t *testing.T) {
 	}
 }
 
+// The id of an incident is the last part of nginx's line, so that expressions for the parts before it still match, and a key
+// of the object.
+func TestHandler_IDOfAnIncident(t *testing.T) {
+	why := slog.Group("exchange", "conn", 7, "client", "10.0.0.7", "server", "s", "host", "h", "referrer", "http://h/", "why", "k7m39pqx")
+	f := func(format errorlog.Format, want string) {
+		t.Helper()
+		if got := line(t, format, errorlog.LevelError, "no live upstreams", why); !strings.Contains(got, want) {
+			t.Errorf("got %s, want %s in it", got, want)
+		}
+	}
+	f(errorlog.Nginx, `, host: "h", referrer: "http://h/", why: "k7m39pqx"`)
+	f(errorlog.JSON, `"referrer":"http://h/","why":"k7m39pqx"`)
+}
+
 // counter counts writes and keeps the last one.
 type counter struct {
 	mu     sync.Mutex

@@ -14,9 +14,9 @@ const (
 
 // appendNginx appends nginx's line:
 //
-//	YYYY/MM/DD HH:MM:SS [level] pid#tid: *conn MESSAGE, client: IP, server: NAME, request: "LINE", upstream: "URL", host: "H"
+//	YYYY/MM/DD HH:MM:SS [level] pid#tid: *conn MESSAGE, client: IP, server: NAME, request: "LINE", upstream: "URL", host: "H", referrer: "R", why: "ID"
 //
-// Outside the handling of an exchange, all from ", client" on is missing. A message that nginx has no words for is followed
+// The last one is not nginx's: it stands where expressions that were written for nginx do not look. Outside the handling of an exchange, all from ", client" on is missing. A message that nginx has no words for is followed
 // by its attributes as ", key: value".
 func appendNginx(line []byte, r *record) []byte {
 	line = r.time.Local().AppendFormat(line, nginxTime)
@@ -51,7 +51,8 @@ func appendContext(line []byte, r *record, upstream string) []byte {
 	}
 	line = appendQuoted(line, "upstream", upstream)
 	line = appendQuoted(line, "host", r.exchangeText("host"))
-	return appendQuoted(line, "referrer", r.exchangeText("referrer"))
+	line = appendQuoted(line, "referrer", r.exchangeText("referrer"))
+	return appendQuoted(line, "why", r.exchangeText("why"))
 }
 
 // appendQuoted appends a part of the context unless it is empty. Like nginx, it leaves quotes in value as they are.

@@ -43,7 +43,7 @@ func (r *run) try() (again bool, err error) {
 		r.started = now
 		r.h.opts.Group.CountRequest(now)
 	}
-	failure := r.exchangeHeads(now, false)
+	failure := r.exchangeHeads(visited, now, false)
 	if notServing(failure) {
 		r.dropAttempt()
 		r.free()
@@ -52,7 +52,7 @@ func (r *run) try() (again bool, err error) {
 	if failure != nil && r.diedIdle(failure) {
 		r.dropAttempt()
 		idle := failure
-		failure = r.exchangeHeads(now, true)
+		failure = r.exchangeHeads(visited, now, true)
 		if notServing(failure) { // the process has ended with its connection, and maybe by the request
 			failure = idle
 		}
@@ -68,9 +68,11 @@ func (r *run) try() (again bool, err error) {
 
 // exchangeHeads sends the request to r.peer and receives the head of the response. On failure the connection is released,
 // but not the slot. fresh asks for a new connection.
-func (r *run) exchangeHeads(now time.Time, fresh bool) *upstream.Error {
+func (r *run) exchangeHeads(visited visit, now time.Time, fresh bool) *upstream.Error {
 	opts, ex := &r.h.opts, r.ex
-	ex.Attempts = append(ex.Attempts, proxy.Attempt{Peer: r.peer.Address(), Connect: noTime, Head: noTime, Response: noTime})
+	ex.Attempts = append(ex.Attempts, proxy.Attempt{
+		Peer: r.peer.Address(), Run: visited.run, Began: now, Connect: noTime, Head: noTime, Response: noTime,
+	})
 	record := r.lastAttempt()
 	conn, err := r.peer.Lease(opts.Timeouts, fresh)
 	if err != nil {

@@ -102,6 +102,7 @@ func (r *run) endBusy() {
 		return
 	}
 	r.stuck = true
+	r.incident()
 	r.logStuck()
 	if r.h.opts.OnStuck != nil {
 		r.h.opts.OnStuck(r.peer, time.Since(r.hint.Now))

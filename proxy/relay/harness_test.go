@@ -81,6 +81,9 @@ type record struct {
 	Upstream  string
 	Queued    time.Duration
 	Panics    int
+	Why       string
+	Scene     *proxy.Scene
+	Stderr    string
 }
 
 // setup says what a rig is made of.
@@ -93,6 +96,7 @@ type setup struct {
 	params  cgi.Params
 	disk    int64                        // budget of the spill folder; 0: no limit
 	log     func(io.Writer) slog.Handler // nil: keys and values
+	why     *proxy.Incidents             // nil: nothing that fails gets an id
 }
 
 // wires are the languages that peers speak; most tests are run with each.
@@ -160,15 +164,15 @@ func start(t *testing.T, s setup) *rig {
 	}
 	log := slog.New(s.log(r.log))
 	if s.around == nil {
-		r.listen(handler, log)
+		r.listen(handler, log, s.why)
 	} else {
-		r.listen(s.around(handler), log)
+		r.listen(s.around(handler), log, s.why)
 	}
 	return r
 }
 
 // listen puts the handler behind a Listener.
-func (r *rig) listen(handler proxy.Handler, log *slog.Logger) {
+func (r *rig) listen(handler proxy.Handler, log *slog.Logger, why *proxy.Incidents) {
 	t := r.t
 	t.Helper()
 	var routes routing.Builder[*proxy.Route]
@@ -180,7 +184,9 @@ func (r *rig) listen(handler proxy.Handler, log *slog.Logger) {
 	if err := site.Location(routing.Pattern{Path: "/"}, route); err != nil {
 		t.Fatal(err)
 	}
-	front, err := proxy.New(proxy.Options{Routes: routes.Build(), Log: log, Observers: []func(*proxy.Exchange){r.observe}})
+	front, err := proxy.New(proxy.Options{
+		Routes: routes.Build(), Log: log, Observers: []func(*proxy.Exchange){r.observe}, Incidents: why,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,6 +218,7 @@ func (r *rig) observe(ex *proxy.Exchange) {
 	r.ended <- record{
 		Status: ex.Status(), Attempts: slices.Clone(ex.Attempts), Cause: ex.Cause, Spilled: ex.Spilled,
 		Truncated: ex.Truncated, Upstream: ex.Upstream, Queued: ex.Queued, Panics: ex.Panics(),
+		Why: ex.Why(), Scene: ex.Scene, Stderr: string(ex.Stderr),
 	}
 }
 

@@ -78,6 +78,7 @@ func (r *run) logCut(err error) {
 	switch {
 	case errors.Is(err, proxy.ErrPanicked):
 	case ok && failure.Kind != upstream.Canceled:
+		r.failed(failure)
 		r.logFailed(failure)
 	default:
 		r.logClientGone(upstream.ReadingBody)
@@ -122,5 +123,6 @@ func (r *run) logBodySpill(path string) {
 }
 
 func (r *run) logStderr(text []byte) {
+	r.ex.AddStderr(text)
 	r.ex.Log().Error("process stderr", r.about("phase", r.conn.Phase.String(), "text", string(text))...)
 }

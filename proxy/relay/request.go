@@ -84,6 +84,7 @@ func (r *run) bodyFailed(err, clientErr error) error {
 		r.logBodyTooLarge()
 		return proxy.TooLarge()
 	case clientErr == nil && !errors.Is(err, io.ErrUnexpectedEOF):
+		r.incident()
 		r.logBodyNotHeld(err)
 		return &proxy.StatusError{Code: http.StatusInternalServerError, Cause: proxy.CauseInternal, Err: err}
 	case !isKnown:

@@ -95,9 +95,12 @@ func (r *run) endResponse(err error) {
 	}
 	r.bodyErr = err
 	r.endBusy()
-	if err != nil && !r.stuck {
+	switch {
+	case err != nil && r.stuck: // that was told
+		r.failed(asUpstream(err))
+	case err != nil:
 		r.logCut(err)
-	} else if err == nil && r.resp.Excess {
+	case r.resp.Excess:
 		r.logExcess()
 	}
 	if err == nil {

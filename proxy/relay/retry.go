@@ -84,6 +84,9 @@ func (r *run) judge(failure *upstream.Error, began time.Time) (again bool, err e
 	if failure != nil {
 		return r.judgeFailure(failure)
 	}
+	if r.ex.Status() >= http.StatusInternalServerError {
+		r.incident()
+	}
 	met := ofStatus(r.ex.Status()) & r.h.opts.Retry.On
 	if met == 0 || !r.mayTryNext() || !r.repeatable(upstream.ReadingHead) || !r.affords(upstream.ReadingHead) {
 		r.report(upstream.Succeeded, upstream.ReadingHead)
@@ -100,6 +103,7 @@ func (r *run) judge(failure *upstream.Error, began time.Time) (again bool, err e
 
 func (r *run) judgeFailure(failure *upstream.Error) (again bool, err error) {
 	if r.stuck {
+		r.failed(failure)
 		r.lastAttempt().Status = http.StatusGatewayTimeout
 		r.report(upstream.Broken, failure.Phase)
 		return false, &proxy.StatusError{Code: http.StatusGatewayTimeout, Cause: proxy.CauseStuck, Err: failure}
@@ -110,6 +114,7 @@ func (r *run) judgeFailure(failure *upstream.Error) (again bool, err error) {
 	met, final := ofFailure(failure.Kind)
 	final.Err = failure
 	r.lastAttempt().Status = final.Code
+	r.failed(failure)
 	r.logFailed(failure)
 	died, outcome := r.died(failure), upstream.Broken
 	if died {
@@ -152,6 +157,9 @@ func (r *run) died(failure *upstream.Error) bool {
 func (r *run) abandon(failure *upstream.Error) error {
 	switch {
 	case failure.Status != 0:
+		if failure.Status >= http.StatusInternalServerError {
+			r.incident()
+		}
 		r.logRefused(failure)
 		r.dropAttempt()
 		return &proxy.StatusError{Code: failure.Status, Err: failure}

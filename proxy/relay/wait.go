@@ -141,11 +141,13 @@ func (r *run) triedProcess(p *upstream.Peer) bool {
 // unserved ends an exchange that got no peer.
 func (r *run) unserved(err error) error {
 	r.peer = nil // the lines below are about the group
-	group := r.h.opts.Group
-	switch {
-	case errors.Is(err, upstream.ErrLeft):
+	if errors.Is(err, upstream.ErrLeft) {
 		r.logLeftQueue()
 		return &proxy.StatusError{Code: proxy.StatusClientGone, Cause: proxy.CauseClientGone, Err: err}
+	}
+	r.incident()
+	group := r.h.opts.Group
+	switch {
 	case errors.Is(err, upstream.ErrQueueFull):
 		r.logQueueFull(group.Queue().Length)
 		return r.later(proxy.CauseQueueFull, err)
@@ -183,21 +185,22 @@ func clientOf(address string) netip.Addr {
 
 // later is the answer to a request that may be served when it comes again.
 func (r *run) later(cause proxy.Cause, err error) error {
-	r.noAttempt(http.StatusServiceUnavailable)
+	r.noAttempt(http.StatusServiceUnavailable, err)
 	return &proxy.StatusError{Code: http.StatusServiceUnavailable, Cause: cause, Err: err, RetryAfter: retryAfter}
 }
 
 // noPeers ends an exchange that nobody can take.
 func (r *run) noPeers() error {
 	r.logNoPeers()
-	r.noAttempt(http.StatusBadGateway)
+	r.noAttempt(http.StatusBadGateway, upstream.ErrNoPeers)
 	return &proxy.StatusError{Code: http.StatusBadGateway, Cause: proxy.CauseNoPeers, Err: upstream.ErrNoPeers}
 }
 
 // noAttempt records, as nginx does, an attempt on the group as a whole.
-func (r *run) noAttempt(status int) {
+func (r *run) noAttempt(status int, err error) {
 	r.ex.Attempts = append(r.ex.Attempts, proxy.Attempt{
-		Peer: r.h.opts.Group.Name(), Status: status, Connect: noTime, Head: noTime, Response: 0,
+		Peer: r.h.opts.Group.Name(), Began: time.Now(), Status: status, Connect: noTime, Head: noTime, Response: 0,
+		Phase: upstream.Connecting.String(), Err: err,
 	})
 }
 
