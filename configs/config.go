@@ -11,6 +11,7 @@ type Config struct {
 	AccessLog AccessLog
 	ErrorLog  ErrorLog
 	Admin     Admin
+	Why       Why
 
 	// Control is where the command line finds a running instance: ControlOff, the path of a unix socket or the name of a
 	// pipe; empty for one that follows from the path of the configuration.
@@ -48,6 +49,15 @@ const Stderr = "stderr"
 
 // ControlOff as Config.Control means that a running instance takes no commands.
 const ControlOff = "off"
+
+// Why says what is kept of requests in which something has failed, for `spillway why`.
+type Why struct {
+	Keep   int  // requests at most; 0: nothing is kept, and none gets an id
+	Memory Size // of what is kept of them and of the processes that have ended, at most
+	Header bool // clients are told the id, in a field and on the error page
+
+	Places Places
+}
 
 // Rotate says when a log file is put aside and a new one begun. The zero value is never.
 type Rotate struct {

@@ -49,6 +49,7 @@ func DefaultConfig(dir string) Config {
 		MemoryBudget:    256 * MiB,
 		TempBudget:      8 * GiB,
 		ShutdownTimeout: Duration(30 * time.Second),
+		Why:             defaultWhy(),
 	}
 }
 
@@ -125,6 +126,9 @@ func dynamicProcesses(least, most int) Processes {
 		Idle: Duration(10 * time.Second),
 	}
 }
+
+// defaultWhy returns what is kept of failures: most of a bad night, for the memory of a few connections.
+func defaultWhy() Why { return Why{Keep: 1000, Memory: 4 * MiB, Header: true} }
 
 // defaultRotate returns what a section rotate does not say; it has to say when.
 func defaultRotate() Rotate { return Rotate{Keep: 10, Compress: true} }

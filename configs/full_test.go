@@ -63,6 +63,7 @@ func TestFull_HasEveryKey(t *testing.T) {
 	f(top, keys(settingFields()))
 	f(top.at(t, "access_log"), keys(accessLogFields()))
 	f(top.at(t, "error_log"), keys(errorLogFields()))
+	f(top.at(t, "why"), keys(whyFields()))
 	server := top.at(t, "servers").items[0]
 	f(server, keys(serverFields()))
 	f(server.at(t, "locations").items[0], keys(locationFields()))

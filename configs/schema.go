@@ -44,6 +44,7 @@ func topFields() []field[draft] {
 		value("memory_budget", (*reader).budget, func(d *draft) *Size { return &d.MemoryBudget }),
 		value("temp_budget", (*reader).budget, func(d *draft) *Size { return &d.TempBudget }),
 		value("admin", (*reader).admin, func(d *draft) *Admin { return &d.Admin }),
+		value("why", (*reader).why, func(d *draft) *Why { return &d.Why }),
 		value("control", (*reader).control, func(d *draft) *string { return &d.Control }),
 		value("shutdown_timeout", (*reader).timeout, func(d *draft) *Duration { return &d.ShutdownTimeout }),
 	}
@@ -130,6 +131,14 @@ func rotateFields() []field[Rotate] {
 		value("every", offOr((*reader).rotateEvery), func(o *Rotate) *Duration { return &o.Every }),
 		value("keep", number(1, mostKept), func(o *Rotate) *int { return &o.Keep }),
 		value("compress", (*reader).flag, func(o *Rotate) *bool { return &o.Compress }),
+	}
+}
+
+func whyFields() []field[Why] {
+	return []field[Why]{
+		value("keep", number(1, mostKept), func(w *Why) *int { return &w.Keep }),
+		value("memory", (*reader).whyMemory, func(w *Why) *Size { return &w.Memory }),
+		value("header", (*reader).flag, func(w *Why) *bool { return &w.Header }),
 	}
 }
 

@@ -192,6 +192,31 @@ func (r *reader) admin(n *node) (Admin, bool) {
 	return a, true
 }
 
+// why reads off or a section.
+func (r *reader) why(n *node) (Why, bool) {
+	if n.isOff() {
+		return Why{Places: Places{"": n.place}}, true
+	}
+	if n.kind != mapping {
+		r.refuse(n, "want off or {keep: 1000, memory: 4m, header: on}, got %s", n.describe())
+		return Why{}, false
+	}
+	w := defaultWhy()
+	w.Places = section(r, n, &w, whyFields())
+	return w, true
+}
+
+const leastWhyMemory = 64 * KiB // one request with all its attempts, and the last lines of its processes
+
+func (r *reader) whyMemory(n *node) (Size, bool) {
+	v, ok := r.size(n)
+	if ok && v < leastWhyMemory {
+		r.refuse(n, "%v is too small; want at least %v", v, leastWhyMemory)
+		return 0, false
+	}
+	return v, ok
+}
+
 func (r *reader) adminListen(n *node) (string, bool) {
 	s, ok := r.text(n)
 	if !ok {

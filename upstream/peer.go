@@ -211,7 +211,8 @@ func (p *Peer) suspect(now time.Time) {
 func (p *Peer) suspected(now time.Time) bool { return now.UnixNano()-p.diedAt.Load() < int64(grace) }
 
 // Standing returns what keeps the peer from getting requests, in the words of the status page: down by the configuration,
-// coming or away like its process, leaving the group, disabled by failures, unhealthy by its probes; or that nothing does: up.
+// coming or away like its process, leaving the group, disabled by failures, unhealthy by its
+// probes, drained by the configuration; or that nothing does: up.
 func (p *Peer) Standing(now time.Time) string {
 	switch {
 	case p.down:
@@ -224,6 +225,8 @@ func (p *Peer) Standing(now time.Time) string {
 		return "disabled"
 	case p.Health() == Unhealthy:
 		return "unhealthy"
+	case p.drain:
+		return "drain"
 	default:
 		return "up"
 	}

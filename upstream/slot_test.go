@@ -172,12 +172,12 @@ func TestPeer_RunsAreThoseOfAllGroupsTogether(t *testing.T) {
 
 func TestPeer_StandingSaysWhatKeepsRequestsAway(t *testing.T) {
 	g := newGroup(t, []upstream.PeerOptions{
-		{Down: true}, {State: upstream.Coming}, {State: upstream.Away}, {MaxFails: 1, FailTimeout: time.Minute}, {}, {},
+		{Down: true}, {State: upstream.Coming}, {State: upstream.Away}, {MaxFails: 1, FailTimeout: time.Minute}, {}, {Drain: true}, {},
 	}...)
 	p := g.Peers()
 	p[3].Report(p[3].Runs(), upstream.Broken, start)
 	p[4].SetHealth(p[4].Runs(), upstream.Unhealthy)
-	for i, want := range []string{"down", "coming", "away", "disabled", "unhealthy", "up"} {
+	for i, want := range []string{"down", "coming", "away", "disabled", "unhealthy", "drain", "up"} {
 		if got := p[i].Standing(start); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}

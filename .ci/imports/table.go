@@ -41,6 +41,7 @@ var ours = []struct {
 	{"proxy/errorlog", []string{"proxy"}},
 	{"proxy/metrics", []string{"proxy"}},
 	{"proxy/dashboard", []string{"proxy"}},
+	{"proxy/why", []string{"proxy"}},
 
 	{"upstream/fastcgi", []string{"upstream", "upstream/cgi"}},
 	{"upstream/scgi", []string{"upstream", "upstream/cgi"}},

@@ -94,6 +94,11 @@ func faultyPages(how string) http.Handler {
 		fmt.Fprint(w, faultyHello)
 	})
 	mux.HandleFunc("/stuck", func(http.ResponseWriter, *http.Request) { select {} })
+	mux.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) {
+		fmt.Fprintln(os.Stderr, "Traceback (most recent call last):\n  KeyError: 'x'")
+		os.Exit(3)
+	})
+	mux.HandleFunc("/broken", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
 	mux.HandleFunc("/await", func(_ http.ResponseWriter, r *http.Request) { awaitFile(r.URL.Query().Get("file")) })
 	mux.HandleFunc("/warm", func(w http.ResponseWriter, _ *http.Request) {
 		if how == warmUpBadly {

@@ -117,7 +117,7 @@ func (i *instance) listen(ctx context.Context, config *configs.Config) (*control
 		return nil, err
 	}
 	socket.Serve(control.Handlers{
-		Reload: i.reload, Reopen: i.reopen, Restart: i.restart, Quit: i.quit, Stop: i.stop, Status: i.status,
+		Reload: i.reload, Reopen: i.reopen, Restart: i.restart, Quit: i.quit, Stop: i.stop, Status: i.status, Why: i.why,
 	})
 	return socket, nil
 }
@@ -245,6 +245,19 @@ func (i *instance) status() any {
 		report.Phase = "ending"
 	}
 	return report
+}
+
+// why returns what is known of a request in which something has failed, or without an id the list of them.
+func (i *instance) why(id string) (any, error) {
+	_, release, err := i.await(i.life)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	if id == "" {
+		return i.server.Failures(), nil
+	}
+	return i.server.Why(id)
 }
 
 // obeyManager reloads when the service manager wants it.

@@ -57,9 +57,9 @@ func (s *site) awaitHello(t *testing.T) {
 
 // peerStatus is a peer in /status.
 type peerStatus struct {
-	State    string
-	Requests int
-	Process  *struct {
+	State              string
+	Requests, Inflight int
+	Process            *struct {
 		Number, PID, Starts, Exits, Restarts int
 		State, Since                         string
 		LastExit                             *string `json:"last_exit"`

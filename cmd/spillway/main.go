@@ -25,6 +25,7 @@ type commandLine struct {
 	Quit    quitCommand     `cmd:"" help:"End when the running requests have been answered."`
 	Stop    stopCommand     `cmd:"" help:"End at once; running requests are cut."`
 	Status  statusCommand   `cmd:"" help:"Show what runs, with the state of each process."`
+	Why     whyCommand      `cmd:"" help:"Say why a request has failed, by the ID that its client or the log has; list them."`
 	Doctor  doctorCommand   `cmd:"" help:"Look at this machine for what keeps it from working well."`
 	Service service.Command `cmd:"" help:"Install, start, stop or remove the Windows service."`
 	Version versionCommand  `cmd:"" help:"Print the version."`

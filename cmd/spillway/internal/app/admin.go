@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// admin is the listener of /metrics and /status. It is for the operator, not for clients, so it is the standard library's
+// admin is the listener of /metrics, /status and /why. It is for the operator, not for clients, so it is the standard library's
 // server: readable before fast.
 type admin struct {
 	address string
@@ -23,7 +23,16 @@ type admin struct {
 func newAdmin(a *App, address string, socket net.Listener) *admin {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) { a.metrics.Handler().ServeHTTP(w, r) })
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeStatus(w, a.Status()) })
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, a.Status()) })
+	mux.HandleFunc("GET /why", func(w http.ResponseWriter, _ *http.Request) { writeJSON(w, a.Failures()) })
+	mux.HandleFunc("GET /why/{id}", func(w http.ResponseWriter, r *http.Request) {
+		report, err := a.Why(r.PathValue("id"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusNotFound)
+			return
+		}
+		writeJSON(w, report)
+	})
 	return &admin{
 		address: address, socket: socket,
 		server: &http.Server{
@@ -72,9 +81,9 @@ func local(next http.Handler) http.Handler {
 	})
 }
 
-func writeStatus(w http.ResponseWriter, status Status) {
+func writeJSON(w http.ResponseWriter, answer any) {
 	w.Header().Set("Content-Type", "application/json")
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	_ = encoder.Encode(status)
+	_ = encoder.Encode(answer)
 }

@@ -13,9 +13,11 @@ import (
 
 	"spillway/buffering"
 	"spillway/configs"
+	"spillway/proxy"
 	"spillway/proxy/accesslog"
 	"spillway/proxy/errorlog"
 	"spillway/proxy/metrics"
+	"spillway/proxy/why"
 	"spillway/upstream/supervisor"
 )
 
@@ -37,11 +39,13 @@ type App struct {
 	started time.Time
 	failed  chan error // a listener ended by itself
 
-	log     *slog.Logger      // for the whole life; the file behind it changes
-	handler *errorlog.Handler // of log
-	arena   *buffering.Arena
-	metrics *metrics.Metrics
-	guard   *supervisor.Guard // nil before the first backend; changed by who has the turn
+	log       *slog.Logger      // for the whole life; the file behind it changes
+	handler   *errorlog.Handler // of log
+	arena     *buffering.Arena
+	metrics   *metrics.Metrics
+	why       *why.Store
+	incidents *proxy.Incidents
+	guard     *supervisor.Guard // nil before the first backend; changed by who has the turn
 
 	series   map[string][]func() // by upstream: what ends its metrics; of who has the turn
 	watchers map[string]*watcher // by upstream; of who has the turn
@@ -49,6 +53,7 @@ type App struct {
 	present atomic.Pointer[generation]
 	access  atomic.Pointer[accesslog.Logger] // of present
 	closed  totals
+	runs    atomic.Uint64 // numbers of the processes of all groups
 	leaving atomic.Int64  // listeners of former generations that are being closed
 	dropped atomic.Uint64 // lines that closed log files have lost
 
@@ -82,6 +87,7 @@ func Start(ctx context.Context, opts Options) (*App, error) {
 	a.ending, a.end = ending, func() { end(ErrStopping) }
 	a.hurried, a.hurry = context.WithCancel(context.Background())
 	a.log, a.handler = newLog()
+	a.why, a.incidents = why.New(whyLimits(&opts.Config.Why)), proxy.NewIncidents()
 	a.metrics = a.newMetrics()
 	p := a.plan(&generation{}, opts.Config)
 	if err := a.start(ctx, p); err != nil {

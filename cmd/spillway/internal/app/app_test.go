@@ -182,13 +182,13 @@ admin: {listen: %q}
 	if err := json.Unmarshal([]byte(body), &status); err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range []string{"version", "pid", "config", "started", "generation", "listeners", "upstreams", "buffers", "temp"} {
+	for _, key := range []string{"version", "pid", "config", "started", "generation", "listeners", "upstreams", "buffers", "temp", "why"} {
 		if _, ok := status[key]; !ok {
 			t.Errorf("%s is missing", key)
 		}
 	}
 	// An exchange is finished after the client has its response.
-	numbers := regexp.MustCompile(`"(accepted|active|reading|writing|waiting|inflight|in_use|head_time|response_time)": [\d.e-]+`)
+	numbers := regexp.MustCompile(`"(accepted|active|reading|writing|waiting|inflight|in_use|kept|bytes|head_time|response_time)": [\d.e-]+`)
 	body = numbers.ReplaceAllString(body, `"$1": N`)
 	body = strings.NewReplacer(addr, "ADDR", up, "UP", down, "DOWN").Replace(body)
 	_, body, _ = strings.Cut(body, `"listeners"`)
@@ -274,6 +274,13 @@ admin: {listen: %q}
     "in_use": N,
     "budget": 1073741824,
     "files": 0
+  },
+  "why": {
+    "kept": N,
+    "keep": 1000,
+    "bytes": N,
+    "budget": 4194304,
+    "path": "/why"
   }
 }
 `

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"spillway/configs"
+	"spillway/proxy/why"
 	"spillway/upstream"
 	"spillway/upstream/supervisor"
 )
@@ -22,6 +23,7 @@ type backend struct {
 
 	name       string
 	supervised *supervisor.Backend
+	why        *why.Store
 	outputs    *outputs
 
 	config atomic.Pointer[configs.Backend] // that new processes get
@@ -29,11 +31,12 @@ type backend struct {
 	mu     sync.Mutex // guards all below
 	groups []*group
 	told   map[int]supervisor.Event // the last one of each port; a port of which nothing was told is Idle
+	births map[int][]birth          // of the process at each port
 }
 
 // newBackend makes the backend of an upstream; nothing is started. The last group that lets it go stops it.
 func (a *App) newBackend(config *configs.Config, u *configs.Upstream, ports []int) (*backend, error) {
-	b := &backend{name: u.Name, outputs: newOutputs(a.log.With("backend", u.Name)), told: map[int]supervisor.Event{}}
+	b := &backend{name: u.Name, outputs: newOutputs(a.log.With("backend", u.Name)), told: map[int]supervisor.Event{}, births: map[int][]birth{}, why: a.why}
 	b.config.Store(u.Backend)
 	for _, port := range ports[:u.Backend.Processes.Min] {
 		b.told[port] = supervisor.Event{State: supervisor.Starting} // it is the first thing that will be told
@@ -126,6 +129,9 @@ func (b *backend) apply(e *supervisor.Event) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.told[e.Port] = *e
+	if e.State == supervisor.Exited {
+		b.noteEnd(e)
+	}
 	for _, g := range b.groups {
 		b.refresh(g)
 	}
@@ -143,7 +149,11 @@ func (b *backend) join(g *group) {
 func (b *backend) refresh(g *group) {
 	for i, p := range g.peers.Peers() {
 		e := b.told[g.ports[i]]
+		before := p.Runs()
 		p.SetState(b.stateOf(&e))
+		if run := p.Runs(); run != before {
+			b.noteRun(p, run, &e)
+		}
 	}
 }
 

@@ -72,6 +72,7 @@ func (g *generation) listener(address string) *listener {
 // parts are what the fronts of a generation are built with.
 type parts struct {
 	observers []func(*proxy.Exchange)
+	incidents *proxy.Incidents // nil: off
 	arena     *buffering.Arena
 	version   string
 }
@@ -79,13 +80,18 @@ type parts struct {
 // buildFronts makes handlers, routes and fronts; the groups are there.
 func (a *App) buildFronts(g *generation) error {
 	p := parts{arena: a.arena, version: a.opts.Version, observers: a.observers()}
+	if g.config.Why.Keep > 0 {
+		p.incidents = a.incidents
+	}
 	tables, err := g.newTables(p)
 	if err != nil {
 		return err
 	}
 	g.fronts = map[string]*proxy.Front{}
 	for address, table := range tables {
-		g.fronts[address], err = proxy.New(proxy.Options{Routes: table, Log: a.log, Observers: p.observers})
+		g.fronts[address], err = proxy.New(proxy.Options{
+			Routes: table, Log: a.log, Observers: p.observers, Incidents: p.incidents, HideWhy: !g.config.Why.Header,
+		})
 		if err != nil {
 			return err
 		}

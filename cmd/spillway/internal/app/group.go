@@ -40,7 +40,7 @@ func (a *App) newGroup(u *configs.Upstream, ports []int, b *backend) (*group, er
 		HoldTimeout: time.Duration(u.HoldTimeout),
 		Retries:     upstream.RetryBudget{Percent: u.RetryBudget.Percent, Min: u.RetryBudget.Min},
 		Flights:     newFlights(&u.Method),
-		Peers:       newPeers(u, ports),
+		Peers:       newPeers(u, ports), Runs: &a.runs,
 	}
 	g := &group{config: u, ports: ports, backend: b, picker: newPicker(u), pace: &relay.Pace{}}
 	if b != nil {

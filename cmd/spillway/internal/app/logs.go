@@ -145,7 +145,7 @@ func (a *App) observers() []func(*proxy.Exchange) {
 		if access := a.access.Load(); access != nil {
 			access.Observe(ex)
 		}
-	}}
+	}, a.why.Observe}
 }
 
 // droppedLines counts the log lines that a hanging or full disk did not take.

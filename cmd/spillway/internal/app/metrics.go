@@ -26,6 +26,10 @@ func (a *App) newMetrics() *metrics.Metrics {
 		func() float64 { return float64(a.generation().spill.Budget()) })
 	gauge("spillway_temp_files", "Spill files that are open.",
 		func() float64 { return float64(a.generation().spill.Files()) })
+	gauge("spillway_why_requests", "Requests in which something has failed that are kept.",
+		func() float64 { kept, _ := a.why.Stats(); return float64(kept) })
+	gauge("spillway_why_bytes", "Memory that they, and what is kept of processes that have ended, take.",
+		func() float64 { _, bytes := a.why.Stats(); return float64(bytes) })
 	gauge("spillway_requests_in_flight", "Requests that are being served.",
 		func() float64 { return float64(a.connections().Writing) })
 	counter("spillway_temp_errors_total", "Failures to create, write or read a spill file.",

@@ -218,6 +218,7 @@ func (a *App) swap(p *plan) {
 	next := p.next
 	a.useLogs(next)
 	a.arena.SetBudget(int64(next.config.MemoryBudget))
+	a.why.Limit(whyLimits(&next.config.Why))
 	next.spill.SetBudget(int64(next.config.TempBudget))
 	limits := next.limits()
 	for _, l := range next.listeners {

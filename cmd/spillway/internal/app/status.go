@@ -20,6 +20,7 @@ type Status struct {
 	Upstreams []UpstreamStatus `json:"upstreams"`
 	Buffers   BudgetStatus     `json:"buffers"`
 	Temp      TempStatus       `json:"temp"`
+	Why       *WhyStatus       `json:"why,omitempty"` // missing: nothing is kept
 }
 
 // LoadedStatus is the configuration that serves.
@@ -50,6 +51,15 @@ type TempStatus struct {
 	BudgetStatus
 
 	Files int64 `json:"files"` // that are open
+}
+
+// WhyStatus is how much is kept of requests in which something has failed.
+type WhyStatus struct {
+	Kept   int    `json:"kept"`
+	Keep   int    `json:"keep"` // at most
+	Bytes  int64  `json:"bytes"`
+	Budget int64  `json:"budget"`
+	Path   string `json:"path"` // of the list, at the admin listener
 }
 
 // UpstreamStatus is a group and its peers.
@@ -129,6 +139,7 @@ func (a *App) Status() Status {
 		Version: a.opts.Version, PID: os.Getpid(), Config: g.config.File, Started: a.started,
 		Loaded:  LoadedStatus{Number: g.number, Since: g.since, LastReload: a.lastReload()},
 		Buffers: BudgetStatus{InUse: a.arena.InUse(), Budget: a.arena.Budget()},
+		Why:     a.whyStatus(&g.config.Why),
 		Temp:    TempStatus{BudgetStatus{InUse: g.spill.InUse(), Budget: g.spill.Budget()}, g.spill.Files()},
 	}
 	for _, l := range g.listeners {
@@ -160,7 +171,7 @@ func (g *group) status(now time.Time) UpstreamStatus {
 	}
 	for i, p := range slices.Concat(g.peers.Peers(), g.peers.Leaving()) {
 		peer := PeerStatus{
-			Address: p.Address(), Name: p.Name(), State: peerState(p, now), Weight: p.Weight(), Backup: p.Backup(),
+			Address: p.Address(), Name: p.Name(), State: p.Standing(now), Weight: p.Weight(), Backup: p.Backup(),
 			Inflight: p.Inflight(), Requests: p.Requests(), Failures: p.Failures(), Fails: p.Fails(), Health: g.healthStatus(p),
 			HeadTime: p.HeadTime().Seconds(), ResponseTime: p.ResponseTime().Seconds(),
 		}
@@ -185,25 +196,4 @@ func (b *backend) status() map[int]*ProcessStatus {
 		}
 	}
 	return all
-}
-
-func peerState(p *upstream.Peer, now time.Time) string {
-	switch {
-	case p.Down():
-		return "down"
-	case p.State() == upstream.Coming:
-		return "coming"
-	case p.State() == upstream.Away:
-		return "away"
-	case p.State() == upstream.Gone:
-		return "leaving"
-	case p.Disabled(now):
-		return "disabled"
-	case p.Health() == upstream.Unhealthy:
-		return "unhealthy"
-	case p.Drain():
-		return "drain"
-	default:
-		return "up"
-	}
 }

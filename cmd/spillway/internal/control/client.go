@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -83,6 +84,15 @@ func (c *Client) Restart(ctx context.Context, upstream string) error {
 // Status returns what the handler Status returned, as JSON.
 func (c *Client) Status(ctx context.Context) ([]byte, error) {
 	return c.do(ctx, http.MethodGet, "status", nil)
+}
+
+// Why returns what the handler Why returned, as JSON; without an id the list.
+func (c *Client) Why(ctx context.Context, id string) ([]byte, error) {
+	name := "why"
+	if id != "" {
+		name += "/" + url.PathEscape(id)
+	}
+	return c.do(ctx, http.MethodGet, name, nil)
 }
 
 // Quit lets it end when its exchanges have, and returns when its process is gone.

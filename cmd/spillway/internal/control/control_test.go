@@ -2,6 +2,7 @@ package control_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -66,6 +67,12 @@ func (h *handlers) control() control.Handlers {
 		Restart: func(_ context.Context, upstream string) error { return h.note("restart " + upstream) },
 		Quit:    end("quit"), Stop: end("stop"),
 		Status: func() any { return map[string]int{"answer": 42} },
+		Why: func(id string) (any, error) {
+			if id == "unknown" {
+				return nil, errors.New("nothing is known of it")
+			}
+			return map[string]string{"id": id}, nil
+		},
 	}
 }
 
@@ -103,6 +110,19 @@ func TestClient_AsksForEverything(t *testing.T) {
 	}
 	if text, err := c.Status(ctx); err != nil || strings.TrimSpace(string(text)) != `{"answer":42}` {
 		t.Errorf("got %q, %v", text, err)
+	}
+	for _, id := range []string{"", "k7m39pqx", "a b/ü?#"} {
+		answer := map[string]string{}
+		text, err := c.Why(ctx, id)
+		if err == nil {
+			err = json.Unmarshal(text, &answer)
+		}
+		if err != nil || answer["id"] != id {
+			t.Errorf("why %q: got %q, %v", id, text, err)
+		}
+	}
+	if _, err := c.Why(ctx, "unknown"); err == nil || err.Error() != "spillway: nothing is known of it" {
+		t.Errorf("got %v, want what the handler said", err)
 	}
 }
 

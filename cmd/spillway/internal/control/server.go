@@ -20,6 +20,7 @@ type Handlers struct {
 	Quit    func()                                           // begins to drain; does not block
 	Stop    func()                                           // ends the exchanges; does not block
 	Status  func() any                                       // becomes JSON
+	Why     func(id string) (any, error)                     // becomes JSON; without an id the list
 }
 
 // Server answers the command line.
@@ -68,6 +69,16 @@ func (s *Server) Serve(h Handlers) {
 	handle := func(pattern string, answer http.HandlerFunc) { mux.Handle(pattern, s.counting(answer)) }
 	handle("GET /identity", func(w http.ResponseWriter, _ *http.Request) { write(w, s.identity) })
 	handle("GET /status", func(w http.ResponseWriter, _ *http.Request) { write(w, h.Status()) })
+	why := func(w http.ResponseWriter, r *http.Request) {
+		known, err := h.Why(r.PathValue("id"))
+		if err != nil {
+			answer(w, err)
+			return
+		}
+		write(w, known)
+	}
+	handle("GET /why", why)
+	handle("GET /why/{id}", why)
 	handle("POST /reload", func(w http.ResponseWriter, r *http.Request) { answer(w, h.Reload(lasting(r))) })
 	handle("POST /reopen", func(w http.ResponseWriter, r *http.Request) { answer(w, h.Reopen(lasting(r))) })
 	handle("POST /restart", func(w http.ResponseWriter, r *http.Request) {

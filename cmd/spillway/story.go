@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"spillway/proxy"
+	"spillway/proxy/why"
+)
+
+// story says in a sentence what happened to a request.
+func story(r *why.Report) string {
+	last := &why.Attempt{}
+	if len(r.Attempts) > 0 {
+		last = &r.Attempts[len(r.Attempts)-1]
+	}
+	switch r.Cause {
+	case proxy.CauseRefused:
+		return fmt.Sprintf("Nobody took the connection to %s: %s.", last.Peer, last.Error)
+	case proxy.CauseFailed:
+		return fmt.Sprintf("%s broke off while spillway was %s: %s.", last.Peer, last.Phase, last.Error)
+	case proxy.CauseTimeout:
+		return fmt.Sprintf("%s took too long while spillway was %s: %s.", last.Peer, last.Phase, last.Error)
+	case proxy.CauseInvalid:
+		return fmt.Sprintf("%s gave an answer that is not to be trusted: %s.", last.Peer, last.Error)
+	case proxy.CauseStuck:
+		return last.Peer + " took longer than busy_timeout; its process was stopped."
+	case proxy.CauseNoPeers:
+		return fmt.Sprintf("No peer of %s could be asked: none was up.", r.Upstream)
+	case proxy.CauseQueueFull:
+		return fmt.Sprintf("The queue of %s was full.", r.Upstream)
+	case proxy.CauseClientFull:
+		return fmt.Sprintf("As many requests of %s waited in the queue of %s as one client may have there.", r.Client, r.Upstream)
+	case proxy.CauseNoSlot:
+		return fmt.Sprintf("All processes of %s were busy; in %s of waiting none became free.", r.Upstream, exact(r.Queued))
+	case proxy.CauseNoProcess:
+		return fmt.Sprintf("No process of %s was ready; in %s of waiting none became so.", r.Upstream, exact(r.Queued))
+	case proxy.CauseClientGone:
+		return "The client left before it had an answer."
+	case proxy.NoCause, proxy.CauseRequestBody, proxy.CauseInternal:
+	}
+	return otherStory(r, last)
+}
+
+// otherStory is the story of a request that did not end with an error of an attempt.
+func otherStory(r *why.Report, last *why.Attempt) string {
+	switch {
+	case r.Failure != "":
+		return fmt.Sprintf("spillway could not serve it: %s.", oneLine(r.Failure))
+	case last.Error != "" && r.Truncated:
+		return fmt.Sprintf("The response was cut off after its head had been sent: %s broke off: %s.", last.Peer, last.Error)
+	case last.Status == r.Status && r.Status >= http.StatusInternalServerError:
+		return fmt.Sprintf("The application answered so itself: %s sent %d.", last.Peer, r.Status)
+	case last.Status == r.Status && len(r.Attempts) > 1:
+		return fmt.Sprintf("It was answered all the same: by %s, at attempt %d.", last.Peer, len(r.Attempts))
+	default:
+		return "spillway could not serve it; its error log says more."
+	}
+}
+
+// processesOf are the processes that a report speaks of, each once: those that had the request, else the one that ended last.
+func processesOf(r *why.Report) []*why.Process {
+	var found []*why.Process
+	for i := range r.Attempts {
+		p := r.Attempts[i].Process
+		same := func(other *why.Process) bool { return other.PID == p.PID && other.Port == p.Port }
+		if p != nil && (r.Attempts[i].Error != "" || len(r.Attempts) == 1) && !slices.ContainsFunc(found, same) {
+			found = append(found, p)
+		}
+	}
+	if r.LastExit != nil {
+		found = append(found, r.LastExit)
+	}
+	return found
+}
+
+// processes writes what became of them.
+func (t *tables) processes(r *why.Report) {
+	for _, p := range processesOf(r) {
+		what := "had the request"
+		if p == r.LastExit {
+			what = "was the last one to end"
+		}
+		if p.Ended == nil {
+			t.line("P%s %s and still runs.", processName(p)[1:], what)
+			continue
+		}
+		end := "ended with " + p.Exit
+		if p.Reason != "exited" {
+			end = fmt.Sprintf("was ended (%s) with %s", p.Reason, p.Exit)
+		}
+		uptime := time.Duration(p.Uptime * float64(time.Second))
+		text := fmt.Sprintf("P%s %s; it %s, %s, after %s and %s", processName(p)[1:], what, end,
+			relative(p.Ended.Sub(r.Time).Seconds()-r.Took), age(uptime), count(p.Requests, "request"))
+		if p.Peak > 0 {
+			text += fmt.Sprintf("; it had held %s of memory at most", size(p.Peak))
+		}
+		t.line("%s.", text)
+	}
+}
+
+// processName says which process it is.
+func processName(p *why.Process) string {
+	return fmt.Sprintf("process %d of %s (pid %d, port %d)", p.Number, p.Upstream, p.PID, p.Port)
+}
+
+// relative says when something happened, from the end of the request on.
+func relative(seconds float64) string {
+	if seconds < 0 {
+		return exact(-seconds) + " before the request had ended"
+	}
+	return exact(seconds) + " after the request had ended"
+}
