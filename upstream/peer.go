@@ -211,8 +211,8 @@ func (p *Peer) suspect(now time.Time) {
 func (p *Peer) suspected(now time.Time) bool { return now.UnixNano()-p.diedAt.Load() < int64(grace) }
 
 // Standing returns what keeps the peer from getting requests, in the words of the status page: down by the configuration,
-// coming or away like its process, leaving the group, disabled by failures, unhealthy by its
-// probes, drained by the configuration; or that nothing does: up.
+// coming or away like its process, leaving the group, disabled by failures, unhealthy by its probes, drained by the
+// configuration; or that nothing does: up.
 func (p *Peer) Standing(now time.Time) string {
 	switch {
 	case p.down:
