@@ -137,8 +137,10 @@ func requestFaults() []fault {
 func httpFaults() []fault {
 	head := "HTTP/1.1 200 OK\r\n"
 	bad := func(name, text, words string) fault {
-		return fault{name: name, wires: "http", answer: literally(text), status: 502, counts: true,
-			words: words + " ... while reading response header from upstream, "}
+		return fault{
+			name: name, wires: "http", answer: literally(text), status: 502, counts: true,
+			words: words + " ... while reading response header from upstream, ",
+		}
 	}
 	return []fault{
 		bad("has a status of five digits", "HTTP/1.1 99999 OK\r\nContent-Length: 0\r\n\r\n", "upstream sent "),
@@ -165,8 +167,10 @@ func httpFaults() []fault {
 
 func cgiFaults() []fault {
 	bad := func(name, text, words string) fault {
-		return fault{name: name, wires: "scgi uwsgi", answer: literally(text), status: 502, counts: true,
-			words: words + " ... while reading response header from upstream, "}
+		return fault{
+			name: name, wires: "scgi uwsgi", answer: literally(text), status: 502, counts: true,
+			words: words + " ... while reading response header from upstream, ",
+		}
 	}
 	return []fault{
 		bad("has no head", "just text\n", "upstream "),
@@ -191,8 +195,10 @@ func fastcgiFaults() []fault {
 	ended := func(status byte) string { return record(end, "\x00\x00\x00\x00"+string([]byte{status})+"\x00\x00\x00") }
 	head := "Status: 200 OK\r\n\r\n"
 	bad := func(name, text, words string) fault {
-		return fault{name: name, wires: "fastcgi", answer: literally(text), status: 502, counts: true,
-			words: words + " ... while reading response header from upstream, "}
+		return fault{
+			name: name, wires: "fastcgi", answer: literally(text), status: 502, counts: true,
+			words: words + " ... while reading response header from upstream, ",
+		}
 	}
 	failed := func(name, text, words string) fault { // an "error": another peer may be asked
 		f := bad(name, text, words)

@@ -73,6 +73,7 @@ func openDescriptors() int {
 }
 
 func (f *fault) run(t *testing.T, wire upstreamtest.Wire) {
+	t.Helper()
 	t.Parallel()
 	method, body := "GET", ""
 	if f.upload > 0 {
@@ -87,6 +88,7 @@ func (f *fault) run(t *testing.T, wire upstreamtest.Wire) {
 
 // alone has the client get what the fault leads to.
 func (f *fault) alone(t *testing.T, wire upstreamtest.Wire, method, body string) {
+	t.Helper()
 	faulty, server := f.start(t, wire)
 	r := f.rig(t, wire, faulty, 0)
 	got := r.do(method, "/fault", body)
@@ -107,6 +109,7 @@ func (f *fault) alone(t *testing.T, wire upstreamtest.Wire, method, body string)
 
 // another has a second peer that works.
 func (f *fault) another(t *testing.T, wire upstreamtest.Wire, method string, status int) {
+	t.Helper()
 	if status == 0 {
 		status = f.status
 	}
@@ -122,6 +125,7 @@ func (f *fault) another(t *testing.T, wire upstreamtest.Wire, method string, sta
 
 // start starts the peer that goes wrong, once; server is nil when it is not one of upstreamtest's.
 func (f *fault) start(t *testing.T, wire upstreamtest.Wire) (addr string, server *upstreamtest.Server) {
+	t.Helper()
 	if f.peer != nil {
 		return f.peer(t), nil
 	}
@@ -131,11 +135,13 @@ func (f *fault) start(t *testing.T, wire upstreamtest.Wire) (addr string, server
 		}
 		return upstreamtest.Answer{Body: pattern(2, 9000)}
 	})
-	return server.Addr(), server
+	addr = server.Addr()
+	return addr, server
 }
 
 // rig has the faulty peer first, and one that works.
 func (f *fault) rig(t *testing.T, wire upstreamtest.Wire, faulty string, on relay.Condition) *rig {
+	t.Helper()
 	healthy := serve(t, wire, answer(upstreamtest.Answer{Body: pattern(2, 9000)}))
 	peers := at(faulty, healthy.Addr())
 	peers[0].FailTimeout = time.Nanosecond // so that it is asked again at once
@@ -155,6 +161,7 @@ func (f *fault) hangs() bool { return f.status == 504 || strings.Contains(f.word
 
 // nginxWords makes the error log what the operator reads.
 func nginxWords(t *testing.T) func(io.Writer) slog.Handler {
+	t.Helper()
 	return func(out io.Writer) slog.Handler {
 		handler, err := errorlog.New(errorlog.Options{Out: out, Level: slog.LevelInfo})
 		if err != nil {
@@ -166,6 +173,7 @@ func nginxWords(t *testing.T) func(io.Writer) slog.Handler {
 
 // wantWords checks that the log has the words, in one line.
 func (f *fault) wantWords(t *testing.T, r *rig) {
+	t.Helper()
 	text := r.log.String()
 	if f.words == "" || f.silent && text == "" {
 		if text != "" {
@@ -199,6 +207,7 @@ func hasInOrder(line string, pieces []string) bool {
 
 // wantHealth checks what the fault has done to the peer's account.
 func (f *fault) wantHealth(t *testing.T, r *rig) {
+	t.Helper()
 	want := 0
 	if f.counts {
 		want = 1
@@ -210,6 +219,7 @@ func (f *fault) wantHealth(t *testing.T, r *rig) {
 
 // wantUntouched checks that the next exchanges at the peer go well, and that only idle connections are left.
 func (f *fault) wantUntouched(t *testing.T, r *rig, server *upstreamtest.Server) {
+	t.Helper()
 	if server == nil {
 		return
 	}
