@@ -158,8 +158,8 @@ func (k *checker) upstream(u *Upstream) {
 	case !peers && !backend:
 		k.refuse(u.Places.At(), "has neither peers nor a backend")
 	}
-	if u.Backend == nil && u.HoldTimeout > 0 {
-		k.refuse(u.Places.At("hold_timeout"), "is for a backend: nobody here starts the peers, so there is none to wait for")
+	if u.Backend == nil && u.HoldTimeout > 0 && !u.HasNames() {
+		k.refuse(u.Places.At("hold_timeout"), "is for a backend, or host names: nobody here starts the peers, so there is none to wait for")
 	}
 	k.kind(u)
 	k.choice(u)

@@ -12,6 +12,7 @@ type Config struct {
 	ErrorLog  ErrorLog
 	Admin     Admin
 	Why       Why
+	Resolver  Resolver
 
 	// Control is where the command line finds a running instance: ControlOff, the path of a unix socket or the name of a
 	// pipe; empty for one that follows from the path of the configuration.

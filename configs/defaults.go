@@ -45,12 +45,19 @@ func DefaultConfig(dir string) Config {
 		AccessLog: AccessLog{Path: filepath.Join(dir, "logs", "access.log"), Format: "combined"},
 		// nginx writes from error on; a spill to disk is a warning, and nobody should have to look for it.
 		ErrorLog:        ErrorLog{Path: filepath.Join(dir, "logs", "error.log"), Level: "warn", Format: "nginx"},
+		Resolver:        DefaultResolver(),
 		TempPath:        filepath.Join(dir, "temp"),
 		MemoryBudget:    256 * MiB,
 		TempBudget:      8 * GiB,
 		ShutdownTimeout: Duration(30 * time.Second),
 		Why:             defaultWhy(),
 	}
+}
+
+// DefaultResolver returns the resolver for which a file says nothing.
+func DefaultResolver() Resolver {
+	// nginx waits 30 s in all and asks again after 5 s; nothing here waits for a lookup but the start.
+	return Resolver{Timeout: Duration(5 * time.Second), IPv6: true}
 }
 
 // DefaultUpstream returns an upstream without peers and backend.

@@ -21,7 +21,7 @@ func TestDefaults_AreDocumented(t *testing.T) {
 	bare, err := Parse("examples/full.yaml", []byte(`
 upstreams:
   app: {backend: {command: [app, --port, "{port}"]}}
-  elsewhere: {peers: [127.0.0.1:9101, 127.0.0.1:9102]}
+  elsewhere: {peers: [127.0.0.1:9101, app.internal:9102]}
 servers:
   - {listen: 8080, locations: [{path: /, pass: app}, {path: /elsewhere/, pass: elsewhere}]}
 `))
@@ -64,6 +64,7 @@ func TestFull_HasEveryKey(t *testing.T) {
 	f(top.at(t, "access_log"), keys(accessLogFields()))
 	f(top.at(t, "error_log"), keys(errorLogFields()))
 	f(top.at(t, "why"), keys(whyFields()))
+	f(top.at(t, "resolver"), keys(resolverFields()))
 	server := top.at(t, "servers").items[0]
 	f(server, keys(serverFields()))
 	f(server.at(t, "locations").items[0], keys(locationFields()))

@@ -2,6 +2,7 @@ package configs_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -102,6 +103,44 @@ upstreams:
 	}
 	if second.Network != "unix" || second.Address != filepath.Join(c.Dir, "run", "app.sock") || second.Weight != 5 || second.MaxFails != 0 || !second.Backup {
 		t.Errorf("got %+v", second)
+	}
+}
+
+func TestParse_ReadsNames(t *testing.T) {
+	c := parse(t, `
+resolver: [10.0.0.53, "[::1]:5353"]
+upstreams:
+  app:
+    hold_timeout: 5s
+    peers:
+      - app.internal:8000
+      - App.internal
+      - localhost:9001
+      - app.LOCALHOST.:9002
+      - {address: once.internal:1, resolve: off}
+      - {address: app.internal, service: http}
+      - "[::1]:9003"
+  plain: {peers: [127.0.0.1:1, "unix:/x", "localhost:2"]}
+servers: [{listen: 80, locations: [{path: /, pass: app}]}]
+`)
+	var got []string
+	for _, p := range c.Upstreams[0].Peers {
+		got = append(got, fmt.Sprint(p.Address, " ", p.Name, " ", p.Port, " ", p.Service, " ", p.Resolve))
+	}
+	want := []string{
+		"app.internal:8000 app.internal 8000  true", "App.internal:80 App.internal 80  true",
+		"127.0.0.1:9001  0  false", "127.0.0.1:9002  0  false", "once.internal:1 once.internal 1  false",
+		"app.internal app.internal 0 http true", "[::1]:9003  0  false",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if !c.Upstreams[0].HasNames() || c.Upstreams[1].HasNames() {
+		t.Error("want names in the first upstream alone")
+	}
+	r := c.Resolver
+	if !slices.Equal(r.Addresses, []string{"10.0.0.53:53", "[::1]:5353"}) || !r.IPv6 || time.Duration(r.Timeout) != 5*time.Second {
+		t.Errorf("got %+v, want two name servers and the defaults", r)
 	}
 }
 

@@ -43,6 +43,7 @@ func topFields() []field[draft] {
 		value("temp_path", (*reader).path, func(d *draft) *string { return &d.TempPath }),
 		value("memory_budget", (*reader).budget, func(d *draft) *Size { return &d.MemoryBudget }),
 		value("temp_budget", (*reader).budget, func(d *draft) *Size { return &d.TempBudget }),
+		value("resolver", (*reader).resolver, func(d *draft) *Resolver { return &d.Resolver }),
 		value("admin", (*reader).admin, func(d *draft) *Admin { return &d.Admin }),
 		value("why", (*reader).why, func(d *draft) *Why { return &d.Why }),
 		value("control", (*reader).control, func(d *draft) *string { return &d.Control }),

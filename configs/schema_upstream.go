@@ -63,6 +63,8 @@ func peerFields() []field[Peer] {
 		value("backup", (*reader).flag, func(p *Peer) *bool { return &p.Backup }),
 		value("down", (*reader).flag, func(p *Peer) *bool { return &p.Down }),
 		value("drain", (*reader).flag, func(p *Peer) *bool { return &p.Drain }),
+		value("resolve", (*reader).flag, func(p *Peer) *bool { return &p.Resolve }),
+		value("service", (*reader).text, func(p *Peer) *string { return &p.Service }),
 	}
 }
 
@@ -201,10 +203,19 @@ func (r *reader) finishPeer(p *Peer, u *Upstream) {
 	if p.Address == "" {
 		return // a problem already
 	}
+	if p.Service != "" {
+		r.finishService(p)
+		return
+	}
 	network, address, err := parsePeer(p.Address, u.Protocol, r.dir)
 	if err != nil {
 		r.problems = append(r.problems, p.Places.At("address").problem("%v", err))
 		return
 	}
 	p.Network, p.Address = network, address
+	if network == "unix" {
+		r.refuseNameOnly(p)
+	} else {
+		r.finishName(p)
+	}
 }

@@ -20,7 +20,7 @@ type Upstream struct {
 	Concurrency int         // requests in flight at one peer; 0 is no limit; of this and MaxConns the smaller one counts
 	Queue       Queue       // where requests wait for a slot
 	RetryBudget RetryBudget // of all its requests together; zero is off
-	HoldTimeout Duration    // how long a request waits for a process that is about to be ready; 0 is not at all, as without a Backend
+	HoldTimeout Duration    // how long a request waits for a process that is about to be ready, or for the first address of a name; 0 is not at all
 
 	Keepalive         int      // idle connections kept for all peers together; 0 closes each after its request
 	KeepaliveTimeout  Duration // an idle connection is closed then
@@ -70,11 +70,17 @@ type RetryBudget struct {
 	Min     int
 }
 
-// Peer is one address of an upstream that spillway does not own.
+// Peer is one address of an upstream that spillway does not own, or a host name that stands for some.
 type Peer struct {
 	Network string // for net.Dial: tcp or unix
-	Address string // for net.Dial: host and port, or the path of the socket
-	Weight  int    // share of the requests, from 1
+	Address string // for net.Dial: host and port, or the path of the socket; with a Service the host alone
+
+	Name    string // the host in Address, when it is a name: each of its addresses is a peer; else empty
+	Port    uint16 // of these
+	Service string // of the SRV records that have the ports and weights; empty for addresses (A and AAAA)
+	Resolve bool   // the name is resolved again and again, by the TTL of the answers; else once
+
+	Weight int // share of the requests, from 1
 
 	MaxFails    int
 	FailTimeout Duration

@@ -31,6 +31,8 @@ var ours = []struct {
 	{"upstream/cgi", []string{"upstream", "proxy/httpfield"}},
 	{"upstream/http1", []string{"upstream", "proxy/httpfield"}},
 	{"upstream/health", []string{"upstream"}},
+	{"upstream/resolve", []string{"upstream"}},
+	{"upstream/resolve/dnstest", nil},
 	{"upstream/upstreamtest", []string{"upstream"}},
 	{"balancer", []string{"upstream"}},
 	{"proxy/rewrite", []string{"proxy"}},
@@ -70,6 +72,8 @@ var theirs = []struct {
 	{"github.com/hashicorp/go-retryablehttp", []string{"upstream/supervisor", "upstream/health", "cmd/..."}},
 	{"github.com/alecthomas/kong", []string{"cmd/..."}},
 	{"golang.org/x/sys", []string{"..."}},
+	// The messages of DNS (dns/dnsmessage), of which net.Resolver says everything but the TTL.
+	{"golang.org/x/net", []string{"upstream/resolve/..."}},
 	// Named pipes, by which commands reach the spillway that runs on Windows.
 	{"github.com/Microsoft/go-winio", []string{"cmd/..."}},
 }

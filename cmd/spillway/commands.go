@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -71,11 +72,14 @@ func (runCommand) Run(line *commandLine) error {
 // checkCommand looks for problems and starts nothing.
 type checkCommand struct{}
 
-// Run prints that the configuration is right; problems are its error.
+// Run prints that the configuration is right; problems are its error. A host name that is not resolved now is only told of.
 func (checkCommand) Run(line *commandLine) error {
 	config, err := load(line.Config)
 	if err != nil {
 		return err
+	}
+	for _, p := range app.CheckNames(context.Background(), config) {
+		_, _ = fmt.Fprintf(os.Stderr, "warning: %v; spillway starts without it, and asks again and again\n", p)
 	}
 	_, err = fmt.Fprintf(os.Stdout, "%s: the configuration is right (servers: %d, upstreams: %d)\n",
 		config.File, len(config.Servers), len(config.Upstreams))

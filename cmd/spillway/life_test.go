@@ -57,7 +57,7 @@ func (s *site) awaitHello(t *testing.T) {
 
 // peerStatus is a peer in /status.
 type peerStatus struct {
-	State              string
+	Address, State     string
 	Requests, Inflight int
 	Process            *struct {
 		Number, PID, Starts, Exits, Restarts int

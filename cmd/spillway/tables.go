@@ -84,6 +84,9 @@ func (t *tables) upstream(u *app.UpstreamStatus) {
 	for i := range u.Peers {
 		t.peer(&u.Peers[i])
 	}
+	for i := range u.Names {
+		t.name(&u.Names[i])
+	}
 }
 
 func (t *tables) peer(p *app.PeerStatus) {
@@ -128,6 +131,18 @@ func (t *tables) probe(h *app.HealthStatus) string {
 	default:
 		return fmt.Sprintf("\t%s ago: %s", age(t.now.Sub(*h.At)), strings.ReplaceAll(h.Error, "\t", " "))
 	}
+}
+
+// name adds what is known of a host name.
+func (t *tables) name(n *app.NameStatus) {
+	text := "not answered yet"
+	if n.Answered != nil {
+		text = fmt.Sprintf("addresses: %d, answered %s ago", n.Addresses, age(t.now.Sub(*n.Answered)))
+	}
+	if n.Error != "" {
+		text += "; now: " + n.Error
+	}
+	t.line("%s: %s", n.Name, text)
 }
 
 // queue writes what waits; nothing where nothing can.

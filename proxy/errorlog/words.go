@@ -108,6 +108,11 @@ func processWords(message string) string {
 	case "output file not opened":
 		return "output file not opened: {backend}/{process} (port {port}) runs without it: {cause}; " +
 			"when that is mended, `spillway restart {backend}` opens it"
+	case "name not resolved":
+		return `host not found in upstream "{name}": {cause}; upstream {upstream} has no peer of it until it is resolved: ` +
+			"look at the name, and at `resolver`"
+	case "name not refreshed":
+		return "{name} could not be resolved: {cause}; upstream {upstream} keeps the addresses of the last answer, which is {age} old"
 	case "file not rotated":
 		return "file not rotated: {cause}; look at its folder"
 	case "file not written":

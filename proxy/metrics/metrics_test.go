@@ -261,6 +261,23 @@ func scrape(t *testing.T, m *metrics.Metrics) map[string]float64 {
 	return series
 }
 
+func TestMetrics_KeepEndsTheSeriesOfOthers(t *testing.T) {
+	m := metrics.New(metrics.Options{})
+	m.Observe(relayed())
+	m.Keep("app", "127.0.0.1:9002", "127.0.0.1:9003")
+	got := scrape(t, m)
+	if _, found := got[`spillway_attempts_total{code="502",peer="127.0.0.1:9001",upstream="app"}`]; found {
+		t.Error("a peer that left is still shown")
+	}
+	if got[`spillway_attempts_total{code="200",peer="127.0.0.1:9002",upstream="app"}`] != 1 {
+		t.Error("a peer that stays has lost its counters")
+	}
+	m.Keep("app")
+	if _, found := scrape(t, m)[`spillway_attempts_total{code="200",peer="127.0.0.1:9002",upstream="app"}`]; found {
+		t.Error("nobody is left, and is shown")
+	}
+}
+
 func TestMetrics_ForgetEndsSeries(t *testing.T) {
 	m := metrics.New(metrics.Options{})
 	m.Observe(relayed())

@@ -124,6 +124,9 @@ func (a *App) start(ctx context.Context, p *plan) error {
 			a.log.Error("no process ready, serving all the same", "backend", b.name, "err", p.unready(b, err))
 		}
 	}
+	if err := a.awaitNames(ctx, p); err != nil {
+		return err
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -14,11 +14,16 @@ import (
 // exist. It starts nothing. known are the problems that are known already; all are returned in the order of the lines.
 func Check(config *configs.Config, known configs.Problems) configs.Problems {
 	problems := slices.Concat(known, config.CheckHost(), checkVariables(config))
+	return slices.Compact(inOrder(problems)) // several locations may have inherited the same text
+}
+
+// inOrder sorts problems by their lines.
+func inOrder(problems configs.Problems) configs.Problems {
 	slices.SortFunc(problems, func(p, q configs.Problem) int {
 		return cmp.Or(strings.Compare(p.File, q.File), cmp.Compare(p.Line, q.Line), strings.Compare(p.Key, q.Key),
 			strings.Compare(p.Message, q.Message))
 	})
-	return slices.Compact(problems) // several locations may have inherited the same text
+	return problems
 }
 
 // checkVariables compiles every text with $variables.

@@ -10,6 +10,7 @@ import (
 	"spillway/proxy/relay"
 	"spillway/upstream"
 	"spillway/upstream/health"
+	"spillway/upstream/resolve"
 	"spillway/upstream/supervisor"
 )
 
@@ -22,8 +23,9 @@ type group struct {
 	peers   *upstream.Group
 	picker  balancer.Picker
 	pace    *relay.Pace
-	backend *backend        // whose processes the peers are; nil: they are not ours
-	checker *health.Checker // nil: the peers are not probed
+	checker *health.Checker   // nil: the peers are not probed
+	backend *backend          // whose processes the peers are; nil: they are not ours
+	names   *resolve.Follower // of the host names among the peers; nil: there are none
 }
 
 // newGroup makes the group of an upstream and, with a backend, joins it, so that the peers get the states of its processes.
@@ -74,15 +76,9 @@ func newQueue(q *configs.Queue) upstream.Queue {
 func newPeers(u *configs.Upstream, ports []int) []upstream.PeerOptions {
 	var peers []upstream.PeerOptions
 	for i := range u.Peers {
-		p := &u.Peers[i]
-		address := p.Address
-		if p.Network == "unix" {
-			address = "unix:" + address
+		if p := &u.Peers[i]; p.Name == "" { // the others come with their addresses, see follow
+			peers = append(peers, peerOptions(p))
 		}
-		peers = append(peers, upstream.PeerOptions{
-			Address: address, Weight: p.Weight, MaxFails: p.MaxFails, FailTimeout: time.Duration(p.FailTimeout),
-			MaxConns: p.MaxConns, Backup: p.Backup, Down: p.Down, Drain: p.Drain, SlowStart: time.Duration(p.SlowStart),
-		})
 	}
 	for _, port := range ports {
 		peers = append(peers, upstream.PeerOptions{
@@ -93,10 +89,25 @@ func newPeers(u *configs.Upstream, ports []int) []upstream.PeerOptions {
 	return peers
 }
 
+// peerOptions are those of a peer of the configuration.
+func peerOptions(p *configs.Peer) upstream.PeerOptions {
+	address := p.Address
+	if p.Network == "unix" {
+		address = "unix:" + address
+	}
+	return upstream.PeerOptions{
+		Address: address, Weight: p.Weight, MaxFails: p.MaxFails, FailTimeout: time.Duration(p.FailTimeout),
+		MaxConns: p.MaxConns, Backup: p.Backup, Down: p.Down, Drain: p.Drain, SlowStart: time.Duration(p.SlowStart),
+	}
+}
+
 // close is for the last user: no exchange asks the peers any more.
 func (g *group) close() {
 	if g.checker != nil {
 		g.checker.Close()
+	}
+	if g.names != nil {
+		g.names.Stop()
 	}
 	g.peers.Close()
 	if g.backend != nil {

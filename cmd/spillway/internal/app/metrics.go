@@ -75,6 +75,7 @@ func (a *App) showSeries(g *generation) {
 		if made.backend != nil {
 			a.series[name] = append(a.series[name], a.backendSeries(name)...)
 		}
+		a.series[name] = append(a.series[name], a.nameSeries(made)...)
 	}
 	for _, name := range slices.Collect(maps.Keys(a.series)) {
 		if g.group(name) == nil {
@@ -135,6 +136,8 @@ func (a *App) groupSeries(name string) (remove []func()) {
 		func(g *group) float64 { now, _ := g.peers.Upgraded(); return float64(now) })
 	counter("spillway_upgraded_connections_total", "Connections that ever went on in another protocol.",
 		func(g *group) float64 { _, total := g.peers.Upgraded(); return float64(total) })
+	gauge("spillway_upstream_peers", "Peers of an upstream; the addresses of a host name are as many as it has.",
+		func(g *group) float64 { return float64(len(g.peers.Peers())) })
 	gauge("spillway_queue_waiting", "Requests that wait for a free slot or a process.",
 		func(g *group) float64 { return float64(g.peers.Queue().Waiting) })
 	for _, lane := range []upstream.Lane{upstream.Express, upstream.Normal, upstream.Bulk} {

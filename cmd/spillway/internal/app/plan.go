@@ -53,7 +53,7 @@ func (p *plan) inherits(u *configs.Upstream) bool {
 
 func (a *App) assembleGroup(p *plan, u *configs.Upstream, ports []int) (*group, error) {
 	before, old := p.prev.upstream(u.Name), p.prev.group(u.Name)
-	if old != nil && sameGroup(before, u) && slices.Equal(old.ports, ports) {
+	if old != nil && sameGroup(before, u) && p.sameResolver(u) && slices.Equal(old.ports, ports) {
 		if u.Backend != nil && !p.sameProcesses(u) {
 			a.planChange(p, old, u, ports)
 		}
@@ -61,7 +61,11 @@ func (a *App) assembleGroup(p *plan, u *configs.Upstream, ports []int) (*group, 
 		return old, nil
 	}
 	if u.Backend == nil {
-		return a.newGroup(u, nil, nil)
+		g, err := a.newGroup(u, nil, nil)
+		if err == nil {
+			a.follow(g, old, &p.next.config.Resolver)
+		}
+		return g, err
 	}
 	b, err := a.assembleBackend(p, u, ports)
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 // nothing of what serves has changed, and whatever goes wrong is undone by giving up the next generation.
 //
 //  1. prepare opens, binds, builds and compiles what the next generation has and the one before has not.
-//  2. launch starts the new backends and waits until each has a process that is ready.
+//  2. launch starts the new backends and waits until each has a process that is ready; awaitNames, until each new host name of a
+//     peer was asked for.
 //  3. change lets the processes of changed backends move to their new options, one by one.
 //  4. swap lets all listeners serve by the next generation, and clients in by new ones.
 //  5. retire gives up what only the generation before has, in the background, when its last exchange has ended.
@@ -62,6 +63,9 @@ func (a *App) reload(ctx context.Context, config *configs.Config) error {
 	err := a.prepare(p)
 	if err == nil {
 		err = a.launch(ctx, p)
+	}
+	if err == nil {
+		err = a.awaitNames(ctx, p)
 	}
 	if err == nil {
 		err = a.change(ctx, p)

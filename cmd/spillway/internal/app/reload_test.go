@@ -53,8 +53,8 @@ func (r *running) ports(name string) []*app.ProcessStatus {
 	var all []*app.ProcessStatus
 	upstreams := r.Status().Upstreams
 	for i := range upstreams {
-		for _, p := range upstreams[i].Peers {
-			if upstreams[i].Name == name && p.Process != nil {
+		for j := range upstreams[i].Peers {
+			if p := &upstreams[i].Peers[j]; upstreams[i].Name == name && p.Process != nil {
 				all = append(all, p.Process)
 			}
 		}

@@ -70,6 +70,7 @@ type UpstreamStatus struct {
 	Queue    QueueStatus  `json:"queue"`
 	Retries  RetryStatus  `json:"retries"`
 	Exits    ExitsStatus  `json:"exits,omitempty"` // of its processes, by reason
+	Names    []NameStatus `json:"names,omitempty"` // host names among the peers
 	Peers    []PeerStatus `json:"peers"`
 }
 
@@ -164,6 +165,7 @@ func (g *group) status(now time.Time) UpstreamStatus {
 	for lane, n := range queue.Lanes {
 		status.Queue.Lanes[upstream.Lane(lane).String()] = n
 	}
+	status.Names = g.nameStatus()
 	processes := map[int]*ProcessStatus{}
 	if g.backend != nil {
 		processes = g.backend.status()

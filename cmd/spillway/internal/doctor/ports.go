@@ -184,7 +184,8 @@ func checkBackendPorts(f *facts) (findings []Finding) {
 func checkPeers(f *facts) (findings []Finding) {
 	for _, u := range f.config.Upstreams {
 		var silent []string
-		for _, p := range u.Peers {
+		for i := range u.Peers {
+			p := &u.Peers[i]
 			if p.Network != "tcp" || p.Down || !isLocal(p.Address) || len(f.sockets) == 0 {
 				continue
 			}

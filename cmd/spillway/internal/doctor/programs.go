@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"fmt"
-	"net"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -10,34 +9,16 @@ import (
 	"spillway/configs"
 )
 
-// checkLocalhost finds peers written as localhost where that is an IPv6 address first: a program that listens on 127.0.0.1
-// only is found after a refused connection, which on Windows takes half a second to two.
-func checkLocalhost(f *facts) (findings []Finding) {
+// checkLocalhost says where localhost is an IPv6 address first: a program that listens on 127.0.0.1 only is found after a refused
+// connection, which on Windows takes half a second to two. Peers are not concerned: there localhost is 127.0.0.1.
+func checkLocalhost(f *facts) []Finding {
 	if len(f.localhost) == 0 || f.localhost[0].Unmap().Is4() {
 		return nil
 	}
-	named := false
-	for _, u := range f.config.Upstreams {
-		for _, p := range u.Peers {
-			host, port, _ := net.SplitHostPort(p.Address)
-			if p.Network != "tcp" || !strings.EqualFold(host, "localhost") {
-				continue
-			}
-			named = true
-			findings = append(findings, Finding{
-				Severity: Warning, Topic: "localhost",
-				Text: fmt.Sprintf("upstream %s: %s is %s first, and a program on 127.0.0.1 is tried second", u.Name, p.Address, f.localhost[0]),
-				Fix:  "peers: [" + net.JoinHostPort("127.0.0.1", port) + "]",
-			})
-		}
-	}
-	if !named {
-		findings = append(findings, Finding{
-			Severity: Note, Topic: "localhost",
-			Text: fmt.Sprintf("is %s first: write 127.0.0.1 in backends' settings and programs (databases, caches) alike", f.localhost[0]),
-		})
-	}
-	return findings
+	return []Finding{{
+		Severity: Note, Topic: "localhost",
+		Text: fmt.Sprintf("is %s first: write 127.0.0.1 in backends' settings and programs (databases, caches) alike", f.localhost[0]),
+	}}
 }
 
 // PHP's variable, and what php-cgi does without it (max_requests of its cgi_main.c).
