@@ -25,6 +25,8 @@ type GroupOptions struct {
 
 	Flights Flights // until when an attempt counts for FlightTime; zero: nobody asks
 
+	Initial Health // the verdict of probes on a peer that is new in the group
+
 	MaxRequests       int            // requests of one process, from SetState(Serving) on, until OnSpent is called; 0: never
 	MaxRequestsJitter int            // up to as many more, at random, so that not all processes are spent at once
 	OnSpent           func(*Peer)    // called once per process, on a goroutine of its own; nil: nothing is counted
@@ -52,6 +54,7 @@ type Group struct {
 	leaving    []*Peer                 // removed; some of them still have slots in use
 
 	concurrency       int
+	initial           Health
 	flights           Flights
 	made              time.Time // where the times of flights begin
 	maxRequests       int
@@ -66,9 +69,10 @@ type Group struct {
 	keepalive         int
 	keepaliveTimeout  time.Duration
 	keepaliveRequests int
-	idle              atomic.Int64 // idle connections of all peers
-	sweeping          atomic.Bool  // sweep is due some time
-	closed            atomic.Bool  // no connection becomes idle any more
+	idle              atomic.Int64         // idle connections of all peers
+	sweeping          atomic.Bool          // sweep is due some time
+	closed            atomic.Bool          // no connection becomes idle any more
+	sound             atomic.Pointer[Peer] // that HasSound has found last; nil: none yet
 	conns             conns
 	upgraded          atomic.Int64 // connections that belong to another protocol
 	everUpgraded      atomic.Int64
@@ -82,8 +86,8 @@ func NewGroup(opts GroupOptions) (*Group, error) {
 	g := &Group{
 		name: opts.Name, scheme: opts.Scheme, protocol: opts.Protocol,
 		flights: opts.Flights, made: time.Now(),
-		concurrency: opts.Concurrency, maxRequestsJitter: max(opts.MaxRequestsJitter, 0), onSpent: opts.OnSpent, onWait: opts.OnWait,
-		runs:      opts.Runs,
+		concurrency: opts.Concurrency, initial: opts.Initial, maxRequestsJitter: max(opts.MaxRequestsJitter, 0),
+		onSpent: opts.OnSpent, onWait: opts.OnWait, runs: opts.Runs,
 		keepalive: opts.Keepalive, keepaliveTimeout: opts.KeepaliveTimeout, keepaliveRequests: opts.KeepaliveRequests,
 	}
 	if g.keepaliveTimeout == 0 {

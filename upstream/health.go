@@ -38,7 +38,11 @@ func (p *Peer) SetHealth(run uint64, health Health) (changed bool) {
 // the page, or a database behind it, than about the peers. Nor are failures that would leave nobody: a peer that failed some
 // seconds ago may answer now, and one that nobody asks certainly does not. nginx waits for fail_timeout there.
 func (p *Peer) PassedOver(now time.Time) bool {
-	return p.Disabled(now) && !p.group.Panics(now) || p.Health() == Unhealthy && p.group.HasSound(now)
+	disabled := p.Disabled(now)
+	if !disabled && p.Health() == Healthy {
+		return false
+	}
+	return p.group.HasSound(now) || disabled && !p.group.Panics(now)
 }
 
 // Panics says that failures alone have emptied the group: some peer serves, and all that do are disabled. Then all of them are
@@ -57,14 +61,23 @@ func (g *Group) Panics(now time.Time) bool {
 	return serving
 }
 
-// HasSound says whether a peer of the group serves that neither failures nor probes speak against.
+// HasSound says whether a peer of the group serves that neither failures nor probes speak against. It remembers the one that it
+// found, since it is asked for each peer of which that cannot be said (BenchmarkUsable).
 func (g *Group) HasSound(now time.Time) bool {
+	if p := g.sound.Load(); p != nil && p.isSound(now) {
+		return true
+	}
 	for _, p := range g.Peers() {
-		if !p.down && !p.drain && p.State() == Serving && p.Health() == Healthy && !p.Disabled(now) {
+		if p.isSound(now) {
+			g.sound.Store(p)
 			return true
 		}
 	}
 	return false
+}
+
+func (p *Peer) isSound(now time.Time) bool {
+	return !p.down && !p.drain && p.State() == Serving && p.Health() == Healthy && !p.Disabled(now)
 }
 
 // BeginProbe makes room for a probe, which is no request and is not counted as one; end must follow when ok. It is not when the

@@ -1,6 +1,7 @@
 package upstream_test
 
 import (
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -127,4 +128,30 @@ func TestPeer_BeginProbe(t *testing.T) {
 	f("no limit", newGroup(t, upstream.PeerOptions{}).Peers()[0], 1, false)
 	f("a limit and a queue", limited(10), 1, true)
 	f("a limit and no queue", limited(0), 0, true)
+}
+
+// BenchmarkUsable looks at all peers once, as a picker does, when none and when all but the last are unhealthy.
+func BenchmarkUsable(b *testing.B) {
+	for _, peers := range []int{8, 100} {
+		for _, sick := range []int{0, peers - 1} {
+			b.Run(fmt.Sprintf("peers-%d/unhealthy-%d", peers, sick), func(b *testing.B) {
+				opts := upstream.GroupOptions{Protocol: mute{}}
+				for range peers {
+					opts.Peers = append(opts.Peers, upstream.PeerOptions{Address: "127.0.0.1:1"})
+				}
+				g, err := upstream.NewGroup(opts)
+				if err != nil {
+					b.Fatal(err)
+				}
+				for _, p := range g.Peers()[:sick] {
+					p.SetHealth(p.Runs(), upstream.Unhealthy)
+				}
+				for b.Loop() {
+					for _, p := range g.Peers() {
+						p.Usable(start)
+					}
+				}
+			})
+		}
+	}
 }

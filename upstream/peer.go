@@ -94,6 +94,7 @@ func newPeer(g *Group, index int, opts PeerOptions) (*Peer, error) {
 	if opts.State == Serving {
 		p.renew()
 	}
+	p.health.Store(uint32(g.initial))
 	return p, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -66,6 +67,10 @@ func TestHealth_ABusyProcessIsNotProbed(t *testing.T) {
 		_, passed, _, _ := s.probed(t)
 		return passed > 0
 	})
+	table := s.command(t, "status").stdout
+	if !regexp.MustCompile(`LAST EXIT +LAST PROBE\n1 .* ok \d+s ago\n`).MatchString(table) {
+		t.Errorf("got a table that does not show the last probe:\n%s", table)
+	}
 	var clients []<-chan answer
 	for range 6 { // three seconds of work for the one process
 		clients = append(clients, s.getAsync("slow"))
@@ -92,7 +97,7 @@ func TestReady_ABrokenDeployOverFastCGIIsRefused(t *testing.T) {
       command: [uwsgi, --plugin, python3, --fastcgi-socket, "127.0.0.1:{port}", --module, project, --disable-logging]
       directory: site
       processes: 2
-      ready: {path: /hello, warmup: [/hello]}
+      ready: {path: /hello, warmup: [/hello], timeout: 10s}
 `)
 	project := filepath.Join(s.dir, "site", "project.py")
 	if err := os.WriteFile(project, []byte("raise RuntimeError('broken deploy')\n"), 0o600); err != nil {

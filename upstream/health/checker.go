@@ -21,9 +21,9 @@ import (
 // levelNotice is nginx's level between info and warn.
 const levelNotice = slog.LevelInfo + 2
 
-// firstWithin is the time over which the first probes of peers are spread, if the interval is not shorter: an operator who
-// starts spillway does not want to wait for the first verdict.
-const firstWithin = time.Second
+// soon is how long a peer that was added to the group may go unnoticed, and over which time the first probes are spread, if the
+// interval is not shorter: an operator who starts spillway does not want to wait for the first verdict.
+const soon = time.Second
 
 // Options describe how the peers of a group are probed.
 type Options struct {
@@ -32,10 +32,8 @@ type Options struct {
 	Interval time.Duration // between the beginnings of two probes of a peer, give or take a tenth
 	Timeout  time.Duration // for a whole probe
 	Fails    int           // failures in a row that make a peer unhealthy; at least 1
-	Passes   int           // successes in a row that make it healthy again; at least 1
+	Passes   int           // successes in a row that make it healthy again; at least 1; 1 for one that is unhealthy when it is new
 
-	// Mandatory makes a peer unhealthy until its first probe has succeeded.
-	Mandatory bool
 	// OnUnhealthy is called when a peer has become unhealthy; nil: nobody wants to know. It must not block for long.
 	OnUnhealthy func(p *upstream.Peer)
 	Log         *slog.Logger
@@ -103,7 +101,7 @@ func (c *Checker) round(ctx context.Context, now time.Time) time.Duration {
 	peers := c.opts.Group.Peers()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	wait := c.opts.Interval
+	wait := min(soon, c.opts.Interval)
 	for _, p := range peers {
 		r := c.peers[p]
 		if r == nil {
@@ -129,16 +127,12 @@ func (c *Checker) round(ctx context.Context, now time.Time) time.Duration {
 	return wait
 }
 
-// meet makes the record of a peer that is new here.
+// meet makes the record of a peer that is new here. One that gets no requests before its first probe does not wait for it.
 func (c *Checker) meet(p *upstream.Peer, now time.Time) *record {
-	r := &record{run: p.Runs(), proven: !c.opts.Mandatory}
-	if c.opts.Mandatory {
-		p.SetHealth(r.run, upstream.Unhealthy)
-		r.next = now
-	} else {
-		r.next = now.Add(rand.N(min(firstWithin, c.opts.Interval)))
+	if p.Health() == upstream.Unhealthy {
+		return &record{run: p.Runs(), next: now}
 	}
-	return r
+	return &record{run: p.Runs(), proven: true, next: now.Add(rand.N(min(soon, c.opts.Interval)))}
 }
 
 // jittered is the interval, give or take a tenth.

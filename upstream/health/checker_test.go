@@ -245,9 +245,9 @@ func TestChecker_LeavesABusyPeerAlone(t *testing.T) {
 	})
 }
 
-func TestChecker_Mandatory(t *testing.T) {
+func TestChecker_FirstSuccessIsEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHarness(t, 1, func(_ *upstream.GroupOptions, o *health.Options) { o.Mandatory = true })
+		h := newHarness(t, 1, func(g *upstream.GroupOptions, _ *health.Options) { g.Initial = upstream.Unhealthy })
 		h.become(sick)
 		h.await(1)
 		h.want("before the first success", upstream.Unhealthy, 0, 0)
@@ -259,6 +259,34 @@ func TestChecker_Mandatory(t *testing.T) {
 		h.become(well)
 		h.await(1)
 		h.want("later one success is not enough", upstream.Unhealthy, 1, 1)
+	})
+}
+
+func TestChecker_PeersComeAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, 1, func(g *upstream.GroupOptions, o *health.Options) {
+			g.Initial, o.Interval = upstream.Unhealthy, time.Hour
+		})
+		h.await(1)
+		added, err := h.group.Add(upstream.PeerOptions{Address: "127.0.0.1:2"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if added.Health() != upstream.Unhealthy {
+			t.Error("a peer that was added is not unhealthy until it was probed")
+		}
+		<-time.After(2 * time.Second)
+		if got := h.checker.Of(added).Total[health.Passed]; got != 1 || added.Health() != upstream.Healthy {
+			t.Errorf("got %d probes of a peer that was added, and verdict %v", got, added.Health())
+		}
+		h.group.Remove(added)
+		<-time.After(2 * time.Hour)
+		if got := h.checker.Of(added); got != (health.Status{}) {
+			t.Errorf("got %+v of a peer that was removed, want nothing", got)
+		}
+		if got := h.probes(); got > 5 {
+			t.Errorf("got %d probes in two hours, want two at the start, and one or two of the peer that is left", got)
+		}
 	})
 }
 

@@ -14,7 +14,9 @@ import (
 	"spillway/upstream/cgi"
 	"spillway/upstream/fastcgi"
 	"spillway/upstream/health"
+	"spillway/upstream/scgi"
 	"spillway/upstream/upstreamtest"
+	"spillway/upstream/uwsgi"
 )
 
 // patience is how long a probe waits for what must come, and hurry for what must not.
@@ -30,9 +32,12 @@ type language struct {
 }
 
 func languages() []language {
+	scripts := cgi.Params{Root: "/srv/site"}
 	return []language{
 		{upstreamtest.HTTP{}, nil},
-		{upstreamtest.FastCGI{}, fastcgi.New(fastcgi.Options{Params: cgi.Params{Root: "/srv/site"}})},
+		{upstreamtest.FastCGI{}, fastcgi.New(fastcgi.Options{Params: scripts})},
+		{upstreamtest.SCGI{}, scgi.New(scgi.Options{Params: scripts})},
+		{upstreamtest.UWSGI{}, uwsgi.New(uwsgi.Options{Params: scripts})},
 	}
 }
 
@@ -193,7 +198,7 @@ func TestRequest_WhatThePeerSees(t *testing.T) {
 		}
 		for name, value := range map[string]string{
 			"SCRIPT_FILENAME": "/srv/site/status.php", "QUERY_STRING": "full=1", "SERVER_NAME": "site.example",
-			"APP_ENV": "production", "CONTENT_LENGTH": "",
+			"APP_ENV": "production",
 		} {
 			if got.Params[name] != value {
 				t.Errorf("%s: got %s=%q, want %q", l.wire.Name(), name, got.Params[name], value)

@@ -44,6 +44,9 @@ func (a *App) newGroup(u *configs.Upstream, ports []int, b *backend) (*group, er
 		Flights:     newFlights(&u.Method),
 		Peers:       newPeers(u, ports), Runs: &a.runs,
 	}
+	if u.Health != nil && u.Health.Mandatory {
+		opts.Initial = upstream.Unhealthy
+	}
 	g := &group{config: u, ports: ports, backend: b, picker: newPicker(u), pace: &relay.Pace{}}
 	if b != nil {
 		opts.MaxRequests, opts.MaxRequestsJitter = u.Backend.MaxRequests, u.Backend.MaxRequestsJitter

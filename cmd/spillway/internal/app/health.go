@@ -29,7 +29,7 @@ func (a *App) startChecker(g *group) error {
 	}
 	opts := health.Options{
 		Group: g.peers, Probe: probe, Interval: time.Duration(h.Interval), Timeout: time.Duration(h.Timeout),
-		Fails: h.Fails, Passes: h.Passes, Mandatory: h.Mandatory, Log: a.log,
+		Fails: h.Fails, Passes: h.Passes, Log: a.log,
 	}
 	if b := g.backend; b != nil && h.Restart {
 		opts.OnUnhealthy = func(p *upstream.Peer) { b.supervised.Recycle(g.ports[p.Index()], supervisor.ReasonUnhealthy) }

@@ -131,6 +131,29 @@ admin: {listen: %q}
 	f("peer is healthy", 1)
 }
 
+func TestHealth_MandatoryIsBeforeTheFirstRequest(t *testing.T) {
+	addr := address(t)
+	a, b := newPatient(t, "a"), newPatient(t, "b")
+	a.status.Store(http.StatusServiceUnavailable)
+	r := start(t, fmt.Sprintf(`
+listen: [%q]
+upstreams:
+  site:
+    peers: [%q, %q]
+    health: {path: /health, interval: 1s, timeout: 1s, fails: 1000, mandatory: on}
+access_log: off
+`, addr, a.address, b.address))
+	if got := r.peerStatus(a.address).State; got != "unhealthy" {
+		t.Errorf("got a peer that is %s before its first success, want unhealthy", got)
+	}
+	r.awaitState(t, b.address, "up")
+	for range 10 {
+		if _, body := ask(t, "http://"+addr, nil); body != "b" {
+			t.Errorf("got an answer from %s, which has never passed a probe", body)
+		}
+	}
+}
+
 func TestHealth_Reload(t *testing.T) {
 	addr := address(t)
 	a := newPatient(t, "a")
