@@ -98,7 +98,10 @@ func faultyPages(how string) http.Handler {
 		fmt.Fprintln(os.Stderr, "Traceback (most recent call last):\n  KeyError: 'x'")
 		os.Exit(3)
 	})
-	mux.HandleFunc("/broken", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	mux.HandleFunc("/broken", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintln(os.Stderr, "Internal Server Error: /broken")
+		w.WriteHeader(http.StatusInternalServerError)
+	})
 	mux.HandleFunc("/await", func(_ http.ResponseWriter, r *http.Request) { awaitFile(r.URL.Query().Get("file")) })
 	mux.HandleFunc("/warm", func(w http.ResponseWriter, _ *http.Request) {
 		if how == warmUpBadly {

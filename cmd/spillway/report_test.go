@@ -95,7 +95,10 @@ func TestWriteReport(t *testing.T) {
 	})
 	f("an error of the application", func(r *why.Report) {
 		r.Status, r.Cause, r.Stderr = 500, proxy.NoCause, "PHP Fatal error:  oh\nPHP Stack trace:\n"
-		r.Attempts[0] = why.Attempt{Peer: "127.0.0.1:9003", Status: 500, Connect: 0.0001, Head: 0.01, Response: 0.011, Bytes: 300}
+		r.Attempts[0] = why.Attempt{
+			Peer: "127.0.0.1:9003", Status: 500, Connect: 0.0001, Head: 0.01, Response: 0.011, Bytes: 300,
+			Process: &why.Process{Upstream: "django", Number: 3, Port: 9003, PID: 4711}, Output: []string{"ERROR /shop", "Traceback"},
+		}
 	})
 	f("a response that was cut", func(r *why.Report) {
 		r.Status, r.Cause, r.Truncated, r.Spilled = 200, proxy.NoCause, true, 5<<20

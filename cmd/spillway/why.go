@@ -94,6 +94,11 @@ func writeReport(w io.Writer, r *why.Report) error {
 	t.scene(r.Scene)
 	t.attempts(r)
 	t.quote("FastCGI sent in stderr:", strings.Split(strings.TrimRight(r.Stderr, "\n"), "\n"))
+	for i := range r.Attempts {
+		if a := &r.Attempts[i]; a.Process != nil && a.Process.Ended == nil {
+			t.quote(fmt.Sprintf("what %s wrote meanwhile:", processName(a.Process)), a.Output)
+		}
+	}
 	for _, p := range processesOf(r) {
 		t.quote(fmt.Sprintf("the last output of %s:", processName(p)), p.Output)
 	}

@@ -123,7 +123,8 @@ func TestWhy_AProcessThatRuns(t *testing.T) {
 	s.explained(t, strings.ToUpper(id[:4]+"-"+id[4:]), id+`: 504 .*\n127\.0\.0\.1:\d+ took too long while spillway was reading response header .*`+
 		`\nProcess 1 of app \(pid `+pid+`, port \d+\) had the request and still runs\..*`)
 	id = s.fails(t, "broken", http.StatusInternalServerError, false)
-	s.explained(t, id, id+`: 500 .*\nThe application answered so itself: 127\.0\.0\.1:\d+ sent 500\..*`)
+	s.explained(t, id, id+`: 500 .*\nThe application answered so itself: 127\.0\.0\.1:\d+ sent 500\..*`+
+		`\nwhat process 1 of app \(pid `+pid+`, port \d+\) wrote meanwhile:\n  \| Internal Server Error: /broken\n`)
 }
 
 func TestWhy_AFullQueue(t *testing.T) {

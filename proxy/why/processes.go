@@ -28,7 +28,8 @@ type place struct{ port, pid int }
 type tenant struct {
 	Process
 
-	runs []uint64 // by which attempts know it: one for each generation of its upstream; none: it never got a request
+	output func(from, to time.Time) []string // what it wrote then; nil: nobody knows
+	runs   []uint64                          // by which attempts know it: one for each generation of its upstream; none: it never got a request
 }
 
 // processes are those that live and get requests, and those that have ended.
@@ -39,14 +40,15 @@ type processes struct {
 	bytes  int64     // of ended
 }
 
-// Serves notes that a process gets requests from now on, and by which run attempts know it.
-func (s *Store) Serves(run uint64, p Process) {
+// Serves notes that a process gets requests from now on, by which run attempts know it, and who knows what it writes. output
+// must not call the Store; nil: nobody does.
+func (s *Store) Serves(run uint64, p Process, output func(from, to time.Time) []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all, at := &s.processes, place{p.Port, p.PID}
 	t := all.living[at]
 	if t == nil {
-		t = &tenant{Process: p}
+		t = &tenant{Process: p, output: output}
 		all.living[at] = t
 	}
 	t.runs = append(t.runs, run)
@@ -126,11 +128,42 @@ func (all *processes) lastBefore(upstream string, end time.Time) *Process {
 
 // size is the memory of a process that has ended.
 func (t *tenant) size() int64 {
-	n := processSize + len(t.Exit) + 8*len(t.runs)
-	for _, line := range t.Output {
+	return int64(processSize + len(t.Exit) + 8*len(t.runs) + linesSize(t.Output))
+}
+
+func linesSize(lines []string) (n int) {
+	for _, line := range lines {
 		n += lineSize + len(line)
 	}
-	return int64(n)
+	return n
+}
+
+// late is how much later than its answer what a process wrote before it may be read.
+const late = 100 * time.Millisecond
+
+// wrote adds what the processes wrote that had the request; they may be read a moment after it has ended. What was found before
+// stays: it may be gone from where it was.
+func (all *processes) wrote(r *Record) {
+	end := r.Time.Add(time.Duration(r.Took*float64(time.Second)) + late)
+	for i := range r.Attempts {
+		a := &r.Attempts[i]
+		t := all.byRun[a.run]
+		if len(a.Output) > 0 || t == nil || t.Ended != nil || t.output == nil {
+			continue
+		}
+		a.Output = lastLines(t.output(r.Time, end))
+	}
+}
+
+// lastLines are those that have room in a text.
+func lastLines(lines []string) []string {
+	room := maxText
+	for i, line := range slices.Backward(lines) {
+		if room -= len(line); room < 0 {
+			return lines[i+1:]
+		}
+	}
+	return lines
 }
 
 // The memory of a process and of each line of its output, besides their texts.

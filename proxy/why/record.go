@@ -47,6 +47,9 @@ type Attempt struct {
 	Bytes    int64    `json:"bytes"`             // from the peer
 	Process  *Process `json:"process,omitempty"` // what became of it until now; missing when it is none of ours, or long gone
 
+	// Output are the lines that the process wrote while it had the request, and for other requests at that time.
+	Output []string `json:"output,omitempty"`
+
 	run uint64
 }
 
@@ -117,7 +120,7 @@ const (
 func (r *Record) size() int64 {
 	n := recordSize + len(r.Request) + len(r.Host) + len(r.Failure) + len(r.Stderr)
 	for i := range r.Attempts {
-		n += attemptSize + len(r.Attempts[i].Error)
+		n += attemptSize + len(r.Attempts[i].Error) + linesSize(r.Attempts[i].Output)
 	}
 	if r.Scene != nil {
 		n += peerSize * len(r.Scene.Peers)
@@ -127,9 +130,9 @@ func (r *Record) size() int64 {
 
 // why is the error of the last attempt that failed, or what else happened.
 func (r *Record) why() string {
-	for _, a := range slices.Backward(r.Attempts) {
-		if a.Error != "" {
-			return a.Error
+	for i := range slices.Backward(r.Attempts) {
+		if text := r.Attempts[i].Error; text != "" {
+			return text
 		}
 	}
 	return r.Failure

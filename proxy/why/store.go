@@ -50,6 +50,7 @@ func (s *Store) Observe(ex *proxy.Exchange) {
 	r := newRecord(ex)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.processes.wrote(r)
 	s.records = append(s.records, r)
 	s.byID[r.ID] = r
 	s.bytes += r.size()
@@ -90,18 +91,22 @@ func (s *Store) Find(id string) (Report, error) {
 	if r == nil {
 		return Report{}, s.unknown(clean)
 	}
+	s.bytes -= r.size()
+	s.processes.wrote(r)
+	s.bytes += r.size()
 	report := Report{Record: *r}
-	report.Attempts = make([]Attempt, len(r.Attempts))
+	report.Attempts = slices.Clone(r.Attempts)
 	met := false
-	for i, a := range r.Attempts {
+	for i := range report.Attempts {
+		a := &report.Attempts[i]
 		a.Process = s.processes.find(a.run)
 		met = met || a.run != 0
-		report.Attempts[i] = a
 	}
 	if !met && r.Upstream != "" {
 		end := r.Time.Add(time.Duration(r.Took * float64(time.Second)))
 		report.LastExit = s.processes.lastBefore(r.Upstream, end)
 	}
+	s.trim()
 	return report, nil
 }
 

@@ -163,16 +163,16 @@ func living(upstream string, pid, number int) why.Process {
 // The process of an attempt is the one that had it, not the one that has its port by now.
 func TestStore_ShowsTheProcessThatHadTheRequest(t *testing.T) {
 	s, f := why.New(why.Limits{Keep: 10, Bytes: 1 << 20}), newFronts(t)
-	s.Serves(1, living("app", 100, 1))
-	s.Serves(2, living("app", 101, 2))
+	s.Serves(1, living("app", 100, 1), nil)
+	s.Serves(2, living("app", 101, 2), nil)
 	ex := f.incident("/", proxy.Attempt{Peer: "127.0.0.1:9001", Run: 1}, proxy.Attempt{Peer: "127.0.0.1:9002", Run: 2},
 		proxy.Attempt{Peer: "127.0.0.1:9003", Run: 99})
 	s.Observe(ex)
 	if p := find(t, s, ex.Why()).Attempts[0].Process; p == nil || p.PID != 100 || p.Ended != nil {
 		t.Errorf("got %+v, want process 100, which runs", p)
 	}
-	s.Ended(ended("app", 100, 1, start)) // a moment later
-	s.Serves(3, living("app", 102, 1))   // its successor, at the same port
+	s.Ended(ended("app", 100, 1, start))    // a moment later
+	s.Serves(3, living("app", 102, 1), nil) // its successor, at the same port
 	r := find(t, s, ex.Why())
 	if p := r.Attempts[0].Process; p == nil || p.PID != 100 || p.Exit != "exit code 3" || p.Output[0] != "the end of 100" {
 		t.Errorf("got %+v, want process 100, which has ended", p)
@@ -188,8 +188,8 @@ func TestStore_ShowsTheProcessThatHadTheRequest(t *testing.T) {
 // A reload makes another group, whose peers know the same process by another run.
 func TestStore_KnowsAProcessByAllItsRuns(t *testing.T) {
 	s, f := why.New(why.Limits{Keep: 10, Bytes: 1 << 20}), newFronts(t)
-	s.Serves(1, living("app", 100, 1))
-	s.Serves(2, living("app", 100, 1))
+	s.Serves(1, living("app", 100, 1), nil)
+	s.Serves(2, living("app", 100, 1), nil)
 	s.Ended(ended("app", 100, 1, start))
 	for _, run := range []uint64{1, 2} {
 		ex := f.incident("/", proxy.Attempt{Run: run})
@@ -227,7 +227,7 @@ func TestStore_TellsWhichProcessEndedLastToARequestThatGotNone(t *testing.T) {
 // A process that ends again and again before it gets a request does not push out those that had some.
 func TestStore_KeepsOneEndOfAProcessThatNeverServed(t *testing.T) {
 	s, f := why.New(why.Limits{Keep: 3, Bytes: 1 << 20}), newFronts(t)
-	s.Serves(1, living("app", 100, 1))
+	s.Serves(1, living("app", 100, 1), nil)
 	s.Ended(ended("app", 100, 1, start))
 	_, before := s.Stats()
 	for pid := range 50 {
@@ -246,7 +246,7 @@ func TestStore_KeepsOneEndOfAProcessThatNeverServed(t *testing.T) {
 func TestStore_BoundsWhatProcessesLeave(t *testing.T) {
 	s := why.New(why.Limits{Keep: 1000, Bytes: 64 << 10})
 	for pid := range 100 {
-		s.Serves(uint64(pid), living("app", pid, 1))
+		s.Serves(uint64(pid), living("app", pid, 1), nil)
 		p := ended("app", pid, 1, start)
 		p.Output = []string{strings.Repeat("x", 4000)}
 		s.Ended(p)
@@ -254,4 +254,37 @@ func TestStore_BoundsWhatProcessesLeave(t *testing.T) {
 	if _, bytes := s.Stats(); bytes > 16<<10 || bytes < 8<<10 {
 		t.Errorf("got %d bytes, want some, and at most a quarter of 64 KiB", bytes)
 	}
+}
+
+// What a running process writes while it has a request is kept with the request, also when the process writes on.
+func TestStore_KeepsWhatTheProcessWroteMeanwhile(t *testing.T) {
+	s, f := why.New(why.Limits{Keep: 10, Bytes: 1 << 20}), newFronts(t)
+	var wrote []string
+	s.Serves(1, living("app", 100, 1), func(from, to time.Time) []string {
+		if !from.Equal(start) || to.Before(start.Add(time.Second)) || to.After(start.Add(2*time.Second)) {
+			t.Errorf("asked for %v to %v, want from the begin of the request to its end", from, to)
+		}
+		return wrote
+	})
+	ex := f.incident("/", proxy.Attempt{Run: 1})
+	check := func(want ...string) {
+		t.Helper()
+		if got := find(t, s, ex.Why()).Attempts[0].Output; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	s.Observe(ex)
+	check()
+	wrote = []string{strings.Repeat("x", 2040), "Traceback", "KeyError"} // was read a moment later
+	check("Traceback", "KeyError")
+	wrote = nil // others have written since
+	check("Traceback", "KeyError")
+
+	wrote = []string{"at once"}
+	ex = f.incident("/", proxy.Attempt{Run: 1})
+	s.Observe(ex)
+	wrote = nil
+	check("at once")
+	s.Ended(ended("app", 100, 1, start))
+	check("at once")
 }

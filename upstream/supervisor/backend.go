@@ -7,6 +7,7 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ErrStopped is returned by what waits for processes when the backend is stopped.
@@ -114,6 +115,21 @@ func (b *Backend) Snapshot() []ProcessState {
 		states[i] = pl.state
 	}
 	return states
+}
+
+// Output returns the lines that the process at a port has written in a span of time, of its last 20.
+func (b *Backend) Output(port int, from, to time.Time) []string {
+	b.mu.Lock()
+	pl := b.at(port)
+	var last *tail
+	if pl != nil {
+		last = pl.tail
+	}
+	b.mu.Unlock()
+	if last == nil {
+		return nil
+	}
+	return last.between(from, to)
 }
 
 // Totals returns what has been counted since New.

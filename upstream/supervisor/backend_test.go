@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,6 +105,38 @@ func TestBackend_TellsHowMuchMemoryAProcessHadAndHowLongItRan(t *testing.T) {
 	}
 	if got := h.records(t, "process exited")[0]["memory"]; got != float64(exit.Peak) {
 		t.Errorf("got memory %v in the log, want %d", got, exit.Peak)
+	}
+}
+
+func TestBackend_TellsWhatAProcessWroteInASpanOfTime(t *testing.T) {
+	h := newHarness(t, "serve", 1, nil)
+	h.start(t)
+	h.awaitReady(t, 1)
+	v, port := h.witness.next(t), h.Snapshot()[0].Port
+	wrote := func(from, to time.Time) string { return strings.Join(h.Output(port, from, to), " ") }
+	say := func(line string) {
+		t.Helper()
+		v.tell(t, "print "+line)
+		read := func(r map[string]any) bool { return r["line"] == line }
+		for deadline := time.Now().Add(patience); !slices.ContainsFunc(h.records(t, "process output"), read); runtime.Gosched() {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s was not read", line)
+			}
+		}
+	}
+	say("before")
+	from := time.Now()
+	say("meanwhile")
+	to := time.Now()
+	say("after")
+	if got := wrote(from, to); got != "meanwhile" {
+		t.Errorf("got %q, want what was written meanwhile", got)
+	}
+	if got := wrote(time.Time{}, time.Now()); got != "before meanwhile after" {
+		t.Errorf("got %q, want all", got)
+	}
+	if got := h.Output(1, time.Time{}, time.Now()); got != nil {
+		t.Errorf("got %q of a port that is none of the backend", got)
 	}
 }
 

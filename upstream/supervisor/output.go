@@ -98,7 +98,12 @@ func (w *serialWriter) Write(p []byte) (int, error) {
 // tail keeps the last lines of a run. Both streams write to it.
 type tail struct {
 	mu    sync.Mutex
-	lines []string
+	lines []tailLine
+}
+
+type tailLine struct {
+	text string
+	at   time.Time
 }
 
 func (t *tail) add(line string) {
@@ -107,13 +112,25 @@ func (t *tail) add(line string) {
 	if len(t.lines) == tailLines {
 		t.lines = slices.Delete(t.lines, 0, 1)
 	}
-	t.lines = append(t.lines, line)
+	t.lines = append(t.lines, tailLine{line, time.Now()})
 }
 
+// snapshot returns all lines.
 func (t *tail) snapshot() []string {
+	return t.between(time.Time{}, time.Now())
+}
+
+// between returns the lines that were written in a span of time.
+func (t *tail) between(from, to time.Time) []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.Clone(t.lines)
+	var texts []string
+	for _, line := range t.lines {
+		if !line.at.Before(from) && !line.at.After(to) {
+			texts = append(texts, line.text)
+		}
+	}
+	return texts
 }
 
 // readLines calls emit for each line that is not blank, without its end and cut at maxLine, until the stream ends. It

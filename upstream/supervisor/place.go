@@ -11,6 +11,7 @@ type place struct {
 	run     *run     // nil: nothing runs here
 
 	state ProcessState // guarded by Backend.mu
+	tail  *tail        // of the run, or of the last one that was here; nil: there was none; guarded by Backend.mu
 	told  State        // the last state of which OnEvent knows; guarded by Backend.mu
 }
 

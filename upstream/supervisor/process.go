@@ -84,6 +84,9 @@ func (b *Backend) launch(p *process, pl *place, opts *Options) (*run, error) {
 func (b *Backend) begin(r *run) {
 	r.process.starts++
 	notice(r.log, "process started")
+	b.mu.Lock()
+	r.place.tail = &r.output.tail
+	b.mu.Unlock()
 	b.become(r.place, Event{State: Starting, PID: r.pid()})
 	ctx, cancel := context.WithCancel(b.stop)
 	r.stopProbe = cancel

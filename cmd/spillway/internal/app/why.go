@@ -1,6 +1,8 @@
 package app
 
 import (
+	"time"
+
 	"spillway/configs"
 	"spillway/proxy/why"
 	"spillway/upstream"
@@ -23,7 +25,9 @@ type birth struct {
 // noteRun notes that the process of a port gets requests through p; the caller holds the lock.
 func (b *backend) noteRun(p *upstream.Peer, run uint64, e *supervisor.Event) {
 	b.births[e.Port] = append(b.births[e.Port], birth{p, p.Requests()})
-	b.why.Serves(run, why.Process{Upstream: b.name, Number: e.Process, Port: e.Port, PID: e.PID})
+	port := e.Port
+	b.why.Serves(run, why.Process{Upstream: b.name, Number: e.Process, Port: e.Port, PID: e.PID},
+		func(from, to time.Time) []string { return b.supervised.Output(port, from, to) })
 }
 
 // noteEnd notes how a process has ended; the caller holds the lock.
