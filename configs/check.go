@@ -161,6 +161,9 @@ func (k *checker) upstream(u *Upstream) {
 	if u.Backend == nil && u.HoldTimeout > 0 && !u.HasNames() {
 		k.refuse(u.Places.At("hold_timeout"), "is for a backend, or host names: nobody here starts the peers, so there is none to wait for")
 	}
+	if u.Keepalive > 0 && (u.Protocol == SCGI || u.Protocol == UWSGI) {
+		k.refuse(u.Places.At("keepalive"), "%s carries one request on a connection, so none can be kept; leave it out", u.Protocol)
+	}
 	k.kind(u)
 	k.choice(u)
 	k.health(u)

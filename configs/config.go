@@ -166,6 +166,8 @@ type Script struct {
 	Root          string  // absolute base of SCRIPT_FILENAME; empty when there is none
 	Index         string  // appended to a path that ends with a slash (fastcgi_index); empty when there is none
 	SplitPathInfo string  // regular expression with two groups, script name and path info; empty for no split
+	Modifier1     int     // what a packet of uwsgi is for, 0 to 255 (uwsgi_modifier1, uwsgi_modifier2)
+	Modifier2     int
 }
 
 // Field is one header field, CGI variable or environment variable, in the order of the file.

@@ -12,9 +12,10 @@ import (
 type preset struct {
 	name string
 
-	// The first one is the preset. sockets are flags of the command that say which one it is.
+	// The first one is the preset. sockets are arguments of the command, or their names, that say which one it is.
 	protocols []Protocol
 	sockets   map[string]Protocol
+	general   []string // those of sockets that --protocol overrides
 
 	programs []string // names of programs that are of this kind without doubt, and what python -m takes
 	inferred bool     // such a program is of this kind when kind is not written
@@ -76,7 +77,8 @@ func presets() []preset {
 		},
 	}, {
 		// Django's runfcgi up to 1.8, and old Flask. method=threaded has a thread for each connection, idle ones included.
-		name: "flup", protocols: []Protocol{FastCGI}, env: python(),
+		name: "flup", protocols: []Protocol{FastCGI, SCGI}, env: python(),
+		sockets: map[string]Protocol{"protocol=fcgi": FastCGI, "protocol=scgi": SCGI},
 	}, {
 		// Four threads unless told otherwise; its loop holds idle connections without a thread, for 120 s.
 		name: "waitress", protocols: []Protocol{HTTP}, concurrency: 4, counts: [][]string{{"--threads"}},
@@ -95,13 +97,15 @@ func presets() []preset {
 	}, {
 		// One process with one thread unless told otherwise; a connection holds it. Of the signals only int ends it in any
 		// case: with --master term reloads it, and --die-on-term swaps term and quit.
-		name: "uwsgi", protocols: []Protocol{FastCGI, HTTP}, concurrency: 1, stopSignal: "int", settle: loading,
+		name: "uwsgi", protocols: []Protocol{FastCGI, HTTP, SCGI, UWSGI}, concurrency: 1, stopSignal: "int",
+		settle: loading,
 		sockets: map[string]Protocol{
-			"--fastcgi-socket": FastCGI, "--http-socket": HTTP, "--http": HTTP,
-			"--socket": "uwsgi", "-s": "uwsgi", "--uwsgi-socket": "uwsgi",
+			"--fastcgi-socket": FastCGI, "--http-socket": HTTP, "--http": HTTP, "--scgi-socket": SCGI,
+			"--uwsgi-socket": UWSGI, "--socket": UWSGI, "-s": UWSGI,
 		},
-		counts: [][]string{{"-p", "--processes", "--workers"}, {"--threads"}, {"--gevent", "--async"}},
-		files:  []string{"--ini", "--yaml", "--yml", "--json", "--xml", "-x", "-y", "-j", "--emperor"},
+		general: []string{"--socket", "-s"},
+		counts:  [][]string{{"-p", "--processes", "--workers"}, {"--threads"}, {"--gevent", "--async"}},
+		files:   []string{"--ini", "--yaml", "--yml", "--json", "--xml", "-x", "-y", "-j", "--emperor"},
 		// Python's variables are for its plugin; it is the reason why uwsgi is here.
 		programs: []string{"uwsgi"}, env: python(),
 		unixOnly: `uwsgi does not run on Windows (it needs fork); with waitress write kind: waitress and ` +

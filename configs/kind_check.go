@@ -55,7 +55,7 @@ func (k *checker) command(u *Upstream, p *preset) {
 		if slices.Contains(p.protocols, speaks) {
 			k.refuse(at, "%s speaks %s, not %s; write protocol: %s", flag, speaks, u.Protocol, speaks)
 		} else {
-			k.refuse(at, "%s speaks %s, which comes later; write --fastcgi-socket", flag, speaks)
+			k.refuse(at, "%s speaks %s, not %s; write --fastcgi-socket", flag, speaks, strings.Join(strs(p.protocols), " or "))
 		}
 	}
 	if u.Places.Has("concurrency") {

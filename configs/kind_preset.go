@@ -67,16 +67,19 @@ func (p *preset) protocol(b *Backend) Protocol {
 
 // socket returns the flag of the command that says the protocol, and the protocol; "" when there is none.
 func (p *preset) socket(b *Backend) (flag string, speaks Protocol) {
-	for i := range b.Command {
-		name, _, _ := strings.Cut(b.Command[i], "=")
-		speaks, ok := p.sockets[name]
+	for i, arg := range b.Command {
+		flag := arg
+		if _, ok := p.sockets[flag]; !ok {
+			flag, _, _ = strings.Cut(arg, "=")
+		}
+		speaks, ok := p.sockets[flag]
 		if !ok || i == 0 {
 			continue
 		}
-		if forced, ok := b.option("--protocol"); ok && !slices.Contains(p.protocols, speaks) {
+		if forced, ok := b.option("--protocol"); ok && slices.Contains(p.general, flag) {
 			speaks = Protocol(forced)
 		}
-		return name, speaks
+		return flag, speaks
 	}
 	return "", ""
 }

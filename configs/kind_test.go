@@ -110,11 +110,26 @@ func TestKind_SpeaksAsItsSocketDoes(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", flags, u.Protocol, want)
 		}
 	}
+	f("--scgi-socket, '127.0.0.1:{port}'", configs.SCGI)
+	f("--uwsgi-socket, '127.0.0.1:{port}'", configs.UWSGI)
+	f("'--socket=127.0.0.1:{port}'", configs.UWSGI)
+	f("-s, '127.0.0.1:{port}'", configs.UWSGI)
+	f("--protocol=http, --scgi-socket, '127.0.0.1:{port}'", configs.SCGI)
 	f("--http-socket, '127.0.0.1:{port}'", configs.HTTP)
 	f("'--http-socket=127.0.0.1:{port}'", configs.HTTP)
 	f("--fastcgi-socket, '127.0.0.1:{port}'", configs.FastCGI)
 	f("--protocol, fastcgi, --socket, '127.0.0.1:{port}'", configs.FastCGI)
 	f("--protocol=http, -s, '127.0.0.1:{port}'", configs.HTTP)
+	flup := func(arg string, want configs.Protocol) {
+		t.Helper()
+		u := upstream(t, "    kind: flup\n    backend: {command: [python, manage.py, runfcgi, "+arg+", 'port={port}']}")
+		if u.Protocol != want {
+			t.Errorf("%s: got %s, want %s", arg, u.Protocol, want)
+		}
+	}
+	flup("method=threaded", configs.FastCGI)
+	flup("protocol=fcgi", configs.FastCGI)
+	flup("protocol=scgi", configs.SCGI)
 }
 
 func TestKind_SaysLittleOfPeers(t *testing.T) {

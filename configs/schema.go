@@ -105,6 +105,8 @@ func settingFields() []field[Settings] {
 		value("root", (*reader).optionalPath, func(s *Settings) *string { return &s.Script.Root }),
 		value("index", (*reader).text, func(s *Settings) *string { return &s.Script.Index }),
 		value("split_path_info", (*reader).text, func(s *Settings) *string { return &s.Script.SplitPathInfo }),
+		value("modifier1", number(0, 255), func(s *Settings) *int { return &s.Script.Modifier1 }),
+		value("modifier2", number(0, 255), func(s *Settings) *int { return &s.Script.Modifier2 }),
 	})
 }
 

@@ -7,6 +7,8 @@ type Protocol string
 const (
 	HTTP    Protocol = "http"
 	FastCGI Protocol = "fastcgi"
+	SCGI    Protocol = "scgi"
+	UWSGI   Protocol = "uwsgi"
 )
 
 // Upstream is a named group of peers that serve one application. It has either Peers or a Backend.
