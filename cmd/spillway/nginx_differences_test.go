@@ -77,12 +77,24 @@ var differences = []difference{
 				"proxy_set_header X-Forwarded-Proto $scheme; proxy_set_header X-Forwarded-Host $http_host;",
 			"fastcgi": "fastcgi_param HTTP_X_REAL_IP $remote_addr; fastcgi_param HTTP_X_FORWARDED_FOR $remote_addr; " +
 				"fastcgi_param HTTP_X_FORWARDED_PROTO $scheme; fastcgi_param HTTP_X_FORWARDED_HOST $http_host;",
+			"scgi": "scgi_param HTTP_X_REAL_IP $remote_addr; scgi_param HTTP_X_FORWARDED_FOR $remote_addr; " +
+				"scgi_param HTTP_X_FORWARDED_PROTO $scheme; scgi_param HTTP_X_FORWARDED_HOST $http_host;",
+			"uwsgi": "uwsgi_param HTTP_X_REAL_IP $remote_addr; uwsgi_param HTTP_X_FORWARDED_FOR $remote_addr; " +
+				"uwsgi_param HTTP_X_FORWARDED_PROTO $scheme; uwsgi_param HTTP_X_FORWARDED_HOST $http_host;",
 		},
 	},
 	{
 		name: "CGI variables without an include",
-		why:  "spillway always sends what nginx's fastcgi_params has",
-		tell: map[string]string{"fastcgi": "include /etc/nginx/fastcgi_params;"},
+		why:  "spillway always sends what nginx's fastcgi_params has, whatever the protocol",
+		tell: map[string]string{
+			"fastcgi": "include /etc/nginx/fastcgi_params;",
+			"scgi": "include /etc/nginx/scgi_params; scgi_param PATH_INFO $document_uri; scgi_param SCRIPT_NAME ''; " +
+				"scgi_param GATEWAY_INTERFACE CGI/1.1; scgi_param SERVER_SOFTWARE nginx; scgi_param SERVER_ADDR $server_addr; " +
+				"scgi_param REDIRECT_STATUS 200;",
+			"uwsgi": "include /etc/nginx/uwsgi_params; uwsgi_param DOCUMENT_URI $document_uri; uwsgi_param SCRIPT_NAME ''; " +
+				"uwsgi_param GATEWAY_INTERFACE CGI/1.1; uwsgi_param SERVER_SOFTWARE nginx; uwsgi_param SERVER_ADDR $server_addr; " +
+				"uwsgi_param REDIRECT_STATUS 200;",
+		},
 	},
 	{
 		name: "signature", why: "each has its own name; the page is three bytes longer", always: true,
@@ -162,6 +174,10 @@ var differences = []difference{
 		rewrites: refused(`.* upstream sent invalid header: "abc\\x0a\.\.\." while reading .*`),
 	},
 	{
+		name: "markup is refused", why: "reliability C10: nginx takes a line of it for a field without a colon, and passes that on",
+		rewrites: refused(`.* upstream sent invalid header: "\\x3c\.\.\." while reading .*`),
+	},
+	{
 		name: "doubtful length is refused", why: "reliability C9: RFC 9112, section 6.3",
 		rewrites: refused(`.* upstream sent (duplicate header line|invalid "Content-Length" header|unknown "Transfer-Encoding"): .*`),
 	},
@@ -235,7 +251,7 @@ var differences = []difference{
 	{
 		name: "application without root", why: "without a root there are no scripts: WSGI and the like want the path in PATH_INFO", always: true,
 		rewrites: slices.Concat(nginxs(seenPeers, `DOCUMENT_ROOT: <dir>/html\n`, ""),
-			ours(seenPeers, `(?s)PATH_INFO: ([^\n]*)\n([^\x00]*?)SCRIPT_NAME: \n`, "${2}SCRIPT_NAME: $1\n")),
+			both(seenPeers, `(?s)PATH_INFO: ([^\n]*)\n([^\x00]*?)SCRIPT_NAME: \n`, "${2}SCRIPT_NAME: $1\n")),
 	},
 	{
 		name: "HTTP_HOST with the port", why: "the client's own; Debian's include replaces it by $host",
@@ -249,6 +265,10 @@ var differences = []difference{
 	{
 		name: "hop-by-hop CGI variables", why: "they end here, as in HTTP (reliability C1)",
 		rewrites: nginxs(seenPeers, `(?m)^HTTP_(CONNECTION|KEEP_ALIVE|PROXY_AUTHORIZATION|TE|UPGRADE|X_NAMED): .*\n`, ""),
+	},
+	{
+		name: "Status is no field", why: "RFC 3875, section 6.3.3: it is for the server; nginx knows that of FastCGI and SCGI, and passes it on from uwsgi",
+		rewrites: nginxs(seenResponse, `\nStatus: .*`, ""),
 	},
 	{
 		name: "FastCGI cut is told", why: "reliability, section 7: nginx completes a response that has no end",

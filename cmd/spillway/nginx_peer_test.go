@@ -28,7 +28,7 @@ type peer struct {
 
 	name     string // a, b, ... in the order of the configuration
 	addr     string
-	fastcgi  bool
+	protocol string
 	journal  *journal
 	listener net.Listener
 
@@ -89,7 +89,7 @@ func (p *place) startPeers(t *testing.T) {
 	t.Helper()
 	p.journal = &journal{asked: make(chan struct{}, 1)}
 	for i, peer := range p.peers {
-		peer.name, peer.fastcgi, peer.journal = string(rune('a'+i)), p.protocol == "fastcgi", p.journal
+		peer.name, peer.protocol, peer.journal = string(rune('a'+i)), p.protocol, p.journal
 		peer.start(t)
 	}
 }
@@ -162,11 +162,7 @@ func (p *peer) serve(conn net.Conn) {
 	p.mu.Unlock()
 	r := bufio.NewReader(conn)
 	for {
-		read := readHTTP
-		if p.fastcgi {
-			read = readFastCGI
-		}
-		head, body, err := read(r)
+		head, body, err := p.read(r)
 		if err != nil {
 			return
 		}
@@ -181,9 +177,23 @@ func (p *peer) serve(conn net.Conn) {
 			p.journal.closing.Add(1)
 			ends = true
 		}
-		if !a.play(conn) || p.fastcgi && strings.Contains(head, "flags 0") {
+		if !a.play(conn) || p.protocol == "fastcgi" && strings.Contains(head, "flags 0") {
 			return // without FCGI_KEEP_CONN the application closes (section 5.1), and nginx waits for that
 		}
+	}
+}
+
+// read reads the head of a request, and returns what reads its body.
+func (p *peer) read(r *bufio.Reader) (head string, body func() ([]byte, error), err error) {
+	switch p.protocol {
+	case "fastcgi":
+		return readFastCGI(r)
+	case "scgi":
+		return readSCGI(r)
+	case "uwsgi":
+		return readUWSGI(r)
+	default:
+		return readHTTP(r)
 	}
 }
 

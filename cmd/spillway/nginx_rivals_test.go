@@ -32,7 +32,7 @@ type setup struct {
 // A place is a location with an upstream of its own; the name of both is that of the trial.
 type place struct {
 	name      string
-	protocol  string // http or fastcgi
+	protocol  string // http, fastcgi, scgi or uwsgi
 	peers     []*peer
 	keepalive int         // idle connections to the peers
 	settings  []string    // nginx's directives without the prefix of their module, as "read_timeout 200ms"
@@ -208,7 +208,7 @@ func (p *place) nginxLocation(r *rival, line func(format string, args ...any)) {
 			line(`proxy_set_header Connection "";`)
 		}
 	} else {
-		line("fastcgi_pass %s;", p.name)
+		line("%s_pass %s;", p.protocol, p.name)
 		if p.keepalive > 0 {
 			line("fastcgi_keep_conn on;")
 		}

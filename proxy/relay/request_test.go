@@ -216,11 +216,11 @@ func TestHandler_PassesEarlyAnswerOn(t *testing.T) {
 
 // TestHandler_AnswersWhatCannotBeSent: no peer can be asked, so none is blamed and none is tried after it.
 func TestHandler_AnswersWhatCannotBeSent(t *testing.T) {
-	f := func(status int, text string, options func(*relay.Options)) {
+	f := func(wire upstreamtest.Wire, status int, text string, options func(*relay.Options)) {
 		t.Helper()
-		peer := serve(t, upstreamtest.FastCGI{}, good)
+		peer := serve(t, wire, good)
 		r := start(t, setup{
-			wire: upstreamtest.FastCGI{}, peers: at(peer.Addr(), peer.Addr()), params: cgi.Params{Root: "/srv"}, options: options,
+			wire: wire, peers: at(peer.Addr(), peer.Addr()), params: cgi.Params{Root: "/srv"}, options: options,
 		})
 		r.connect().send(text).response("POST").want(t, status, proxy.Page(status))
 		rec := r.next()
@@ -235,8 +235,12 @@ func TestHandler_AnswersWhatCannotBeSent(t *testing.T) {
 		r.wantLog("request not sent", "level=ERROR", "err=")
 		r.wantNoLog("client gone")
 	}
-	f(404, request("GET", "/index.php:stream", ""), nil) // a stream, of a name that downstream takes on Windows too
-	f(411, chunkedHead+chunk([]byte("x"))+lastChunk, func(o *relay.Options) { o.StreamBody, o.KnowLength = true, false })
+	fastcgi, uwsgi := upstreamtest.FastCGI{}, upstreamtest.UWSGI{}
+	f(fastcgi, 404, request("GET", "/index.php:stream", ""), nil) // a stream, of a name that downstream takes on Windows too
+	f(uwsgi, 431, request("GET", "/index.php", ""), func(o *relay.Options) {
+		o.Params = []relay.Setting{{Name: "LARGE", Value: template(t, strings.Repeat("x", 65500))}}
+	})
+	f(fastcgi, 411, chunkedHead+chunk([]byte("x"))+lastChunk, func(o *relay.Options) { o.StreamBody, o.KnowLength = true, false })
 }
 
 // TestHandler_TellsPeerAboutClient: what only this hop knows replaces what the client claims.

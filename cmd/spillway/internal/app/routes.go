@@ -13,6 +13,8 @@ import (
 	"spillway/upstream/cgi"
 	"spillway/upstream/fastcgi"
 	"spillway/upstream/http1"
+	"spillway/upstream/scgi"
+	"spillway/upstream/uwsgi"
 )
 
 // newTables makes the routing table of each listen address.
@@ -157,7 +159,16 @@ func newProtocol(u *configs.Upstream, script configs.Script, version string) (up
 		}
 		params.Split = split
 	}
-	return fastcgi.New(fastcgi.Options{Params: params, KeepConn: keepAlive}), nil
+	switch u.Protocol {
+	case configs.SCGI:
+		return scgi.New(scgi.Options{Params: params}), nil
+	case configs.UWSGI:
+		return uwsgi.New(uwsgi.Options{
+			Params: params, Modifier1: uint8(script.Modifier1), Modifier2: uint8(script.Modifier2),
+		}), nil
+	default:
+		return fastcgi.New(fastcgi.Options{Params: params, KeepConn: keepAlive}), nil
+	}
 }
 
 func newSettings(fields []configs.Field) ([]relay.Setting, error) {
