@@ -164,5 +164,5 @@ func (r *reader) kind(n *node) (string, bool) {
 	for i := range all {
 		names = append(names, all[i].name)
 	}
-	return word(append(names, generic), nil)(r, n)
+	return word(append(names, generic))(r, n)
 }

@@ -287,8 +287,8 @@ func (r *reader) flag(n *node) (bool, bool) {
 	return false, false
 }
 
-// word returns what reads one of the known words; later are words that will be known.
-func word[V ~string](known, later []V) func(*reader, *node) (V, bool) {
+// word returns what reads one of the known words.
+func word[V ~string](known []V) func(*reader, *node) (V, bool) {
 	return func(r *reader, n *node) (V, bool) {
 		s, ok := r.text(n)
 		if !ok {
@@ -298,11 +298,7 @@ func word[V ~string](known, later []V) func(*reader, *node) (V, bool) {
 			return V(s), true
 		}
 		names := strs(known)
-		if slices.Contains(later, V(s)) {
-			r.refuse(n, "%q comes later; want %s", s, strings.Join(names, " or "))
-			return "", false
-		}
-		if hint := didYouMean(s, append(names, strs(later)...)); hint != "" {
+		if hint := didYouMean(s, names); hint != "" {
 			r.refuse(n, "unknown %s%s", quote(s), hint)
 		} else {
 			r.refuse(n, "unknown %s; want %s", quote(s), strings.Join(names, " or "))

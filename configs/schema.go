@@ -64,7 +64,7 @@ func locationFields() []field[locationDraft] {
 	return []field[locationDraft]{
 		{"path", readLocationPath},
 		value("pass", (*reader).text, func(l *locationDraft) *string { return &l.Pass }),
-		value("lane", word([]Lane{LaneExpress, LaneNormal, LaneBulk, LaneAuto}, nil), func(l *locationDraft) *Lane { return &l.Lane }),
+		value("lane", word([]Lane{LaneExpress, LaneNormal, LaneBulk, LaneAuto}), func(l *locationDraft) *Lane { return &l.Lane }),
 	}
 }
 
@@ -122,8 +122,8 @@ func errorLogFields() []field[ErrorLog] {
 	levels := []string{"debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"}
 	return []field[ErrorLog]{
 		value("path", (*reader).errorLogPath, func(l *ErrorLog) *string { return &l.Path }),
-		value("level", word(levels, nil), func(l *ErrorLog) *string { return &l.Level }),
-		value("format", word([]string{"nginx", "json"}, nil), func(l *ErrorLog) *string { return &l.Format }),
+		value("level", word(levels), func(l *ErrorLog) *string { return &l.Level }),
+		value("format", word([]string{"nginx", "json"}), func(l *ErrorLog) *string { return &l.Format }),
 		value("rotate", (*reader).rotate, func(l *ErrorLog) *Rotate { return &l.Rotate }),
 	}
 }

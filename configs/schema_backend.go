@@ -38,7 +38,7 @@ func (r *reader) stopSignal(n *node) (string, bool) {
 			return "", false
 		}
 	}
-	return word(names, nil)(r, n)
+	return word(names)(r, n)
 }
 
 func processesFields() []field[Processes] {

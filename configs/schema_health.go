@@ -5,7 +5,7 @@ import "strings"
 func healthFields() []field[Health] {
 	kinds := []ProbeKind{ProbeRequest, ProbeTCP}
 	return []field[Health]{
-		value("probe", word(kinds, nil), func(h *Health) *ProbeKind { return &h.Probe }),
+		value("probe", word(kinds), func(h *Health) *ProbeKind { return &h.Probe }),
 		value("path", (*reader).text, func(h *Health) *string { return &h.Path }),
 		value("host", (*reader).text, func(h *Health) *string { return &h.Host }),
 		value("interval", (*reader).timeout, func(h *Health) *Duration { return &h.Interval }),

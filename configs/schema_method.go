@@ -88,7 +88,7 @@ func stickyFields() []field[Sticky] {
 		value("path", (*reader).cookieValue, func(s *Sticky) *string { return &s.Path }),
 		value("secure", (*reader).flag, func(s *Sticky) *bool { return &s.Secure }),
 		value("httponly", (*reader).flag, func(s *Sticky) *bool { return &s.HTTPOnly }),
-		value("samesite", word(sameSites, nil), func(s *Sticky) *string { return &s.SameSite }),
+		value("samesite", word(sameSites), func(s *Sticky) *string { return &s.SameSite }),
 	}
 }
 

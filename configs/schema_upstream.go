@@ -16,7 +16,7 @@ func upstreamFields() []field[upstreamDraft] {
 	protocols := []Protocol{HTTP, FastCGI, SCGI, UWSGI}
 	return []field[upstreamDraft]{
 		value("kind", (*reader).kind, func(u *upstreamDraft) *string { return &u.Kind }),
-		value("protocol", word(protocols, nil), func(u *upstreamDraft) *Protocol { return &u.Protocol }),
+		value("protocol", word(protocols), func(u *upstreamDraft) *Protocol { return &u.Protocol }),
 		value("method", (*reader).method, func(u *upstreamDraft) *Method { return &u.Method }),
 		value("sticky", (*reader).sticky, func(u *upstreamDraft) *Sticky { return &u.Sticky }),
 		value("keepalive", number(0, anyCount), func(u *upstreamDraft) *int { return &u.Keepalive }),
