@@ -122,6 +122,8 @@ type Settings struct {
 	Upgrade        bool     // a client that asks for another protocol gets it when the peer agrees; HTTP only
 	UpgradeTimeout Duration // between two transfers, in whichever direction, after that
 
+	EarlyHints bool // a peer's 103 goes to clients of HTTP/1.1
+
 	SetHeader         []Field // header fields for the peer; values may have $variables, an empty one removes the field
 	IgnoreClientAbort bool    // the peer finishes although the client is gone
 

@@ -27,8 +27,13 @@ type Exchange struct {
 	Body       io.Reader // the request body as it arrives; nil without one
 	BodyLength int64     // declared length of the body, 0 without one, -1 when it is chunked
 	Upgrade    []byte    // protocols that the client would switch to, as an Upgrade field has them; empty: none
+	Trailers   bool      // the client takes fields behind a chunked body (TE: trailers)
 	HeadBytes  int       // length of the request's head as received
 	Start      time.Time // when the head had been read
+
+	// Interim sends a whole interim response (RFC 9110, section 15.2), which Serve may call before it returns; what is wrong with
+	// the connection shows later. nil: the client takes none.
+	Interim func(head []byte)
 
 	// The connection of the client.
 	Scheme     string // http or https
@@ -47,10 +52,11 @@ type Exchange struct {
 	Response    *fasthttp.ResponseHeader
 	Content     Content // the body; nil: Bytes is the body
 	Bytes       []byte
-	Length      int64 // of Content in bytes, -1 when it is not known before its end
-	CloseClient bool  // the client's connection is not used again
-	LimitRate   int64 // of Content in bytes per second; 0 is no limit. Serve sets nginx's limit_rate, a handler may change it
-	LimitAfter  int64 // bytes of Content that do not count for LimitRate: nginx's limit_rate_after
+	Length      int64  // of Content in bytes, -1 when it is not known before its end
+	Trailer     []byte // field lines for behind the body, if it is sent in chunks; set before Content.WriteTo returns
+	CloseClient bool   // the client's connection is not used again
+	LimitRate   int64  // of Content in bytes per second; 0 is no limit. Serve sets nginx's limit_rate, a handler may change it
+	LimitAfter  int64  // bytes of Content that do not count for LimitRate: nginx's limit_rate_after
 
 	// The record that the access log and the metrics read in Finish.
 	Upstream      string        // name of the group, "" when none was asked

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 
 	"spillway/proxy/httpfield"
@@ -55,6 +56,41 @@ func (r *Response) AddField(name, value []byte) {
 	case !Hidden(name):
 		r.Header.AddBytesKV(name, value)
 	}
+}
+
+// PassEarly hands the fields of a 103 to r.Early; it uses the slice up.
+func (r *Response) PassEarly(fields []Field) {
+	if r.Early == nil {
+		return
+	}
+	for i := range fields {
+		if httpfield.Is(fields[i].Name, "connection") {
+			r.NameConnection(fields[i].Value)
+		}
+	}
+	r.Early(slices.DeleteFunc(fields, func(f Field) bool { return PerConnection(f.Name) || httpfield.Named(r.named, f.Name) }))
+	r.named = r.named[:0]
+}
+
+// AddTrailer hands a field behind the body to r.Trailer, unless it may not stand there: one that frames the message, or that
+// whoever has taken the head has decided by already (RFC 9110, section 6.5.1).
+func (r *Response) AddTrailer(name, value []byte) {
+	if r.Trailer != nil && !PerConnection(name) && !belongsToHead(name) {
+		r.Trailer(name, value)
+	}
+}
+
+// belongsToHead names the fields for routing, authentication, caching, cookies and the handling of the content.
+func belongsToHead(name []byte) bool {
+	for _, field := range []string{
+		"age", "authorization", "cache-control", "date", "expires", "host", "location", "pragma", "refresh", "retry-after",
+		"set-cookie", "status", "vary", "warning", "www-authenticate",
+	} {
+		if httpfield.Is(name, field) {
+			return true
+		}
+	}
+	return len(name) > 8 && httpfield.Is(name[:8], "content-")
 }
 
 // PerConnection says whether a field is written by each side for its own connection: the hop-by-hop fields and

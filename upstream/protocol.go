@@ -40,6 +40,8 @@ type Request struct {
 	// empty: none. Only HTTP asks for them.
 	Upgrade []byte
 
+	Trailers bool // the client takes fields behind a chunked body, so the peer may send some; only HTTP has them
+
 	Params []Field // CGI variables from the configuration, expanded; they replace computed ones of the same name
 
 	Proto                  []byte // HTTP/1.0 or HTTP/1.1, as the client spoke
@@ -65,6 +67,10 @@ type Response struct {
 	Head   bool                     // the request's method was HEAD: there is no body, whatever the head says
 	// Upgrade is the request's: a 101 may choose one of its protocols; empty: it is Invalid.
 	Upgrade []byte
+	// Early gets the fields of a 103 (RFC 8297) that may go further, the hidden ones too, valid until it returns. Trailer gets each
+	// field behind a chunked body that may stand there, when the body has ended. nil: they are dropped.
+	Early   func(fields []Field)
+	Trailer func(name, value []byte)
 	// Field gets each field that may go further, the hidden ones too, and adds it to Header if it is to; the slices are valid
 	// until it returns. nil adds those that are not Hidden.
 	Field  func(name, value []byte)

@@ -158,6 +158,10 @@ var differences = []difference{
 		rewrites: nginxs(seenPeers, `(?m)^(Proxy-Authorization: x|Proxy-Connection: keep-alive|X-Named: a)\n`, ""),
 	},
 	{
+		name: "trailers are asked for", why: "a client that takes trailers gets them, so the peer is asked; nginx has proxy_pass_trailers since 1.27",
+		rewrites: slices.Concat(ours(seenPeers, `Connection: close, TE`, "Connection: close"), ours(seenPeers, `\nTE: trailers`, "")),
+	},
+	{
 		name: "hop-by-hop fields of responses", why: "the same in the other direction (reliability C8)",
 		rewrites: nginxs(seenResponse, `\n(Proxy-Authenticate: x|Trailer: x|Upgrade: foo|X-Named: a|Upgrade: x|X-Foo: a)`, ""),
 	},

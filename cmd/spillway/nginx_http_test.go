@@ -120,7 +120,7 @@ func TestNginx_HTTP(t *testing.T) {
 		{place: one("forwarded-by-client", hello), send: []string{get("/", "X-Forwarded-For: 9.9.9.9", "X-Real-IP: 9.9.9.9",
 			"X-Forwarded-Proto: https", "X-Forwarded-Host: evil")}},
 		{place: one("hop-by-hop-request", hello), send: []string{get("/", "Connection: keep-alive, X-Named", "X-Named: a", "Keep-Alive: 1",
-			"TE: trailers", "Upgrade: foo", "Proxy-Authorization: x", "Proxy-Connection: keep-alive")}, differs: []string{"hop-by-hop fields of requests"}},
+			"TE: trailers", "Upgrade: foo", "Proxy-Authorization: x", "Proxy-Connection: keep-alive")}, differs: []string{"hop-by-hop fields of requests", "trailers are asked for"}},
 		{place: one("host-with-port", hello), send: []string{strings.Replace(get("/"), serverName, "SITE.test:8080", 1)}},
 		{place: one("absolute-target", hello), send: []string{"GET http://" + serverName + "{}/x?y HTTP/1.1\r\nHost: " + serverName + "\r\n\r\n"}, differs: []string{"target as sent"}},
 		{place: one("no-location", hello), send: []string{"GET /none{}/ HTTP/1.1\r\nHost: " + serverName + "\r\n\r\n"}, differs: []string{"no location"}},

@@ -37,6 +37,7 @@ type head struct {
 	strip         bool // has fields that are not passed on
 	expects       bool // has an Expect
 	upgrades      bool // has an Upgrade
+	trailers      bool // has "TE: trailers", maybe among others
 }
 
 // version is the HTTP version of a request.
@@ -162,6 +163,8 @@ func (h *head) field(line []byte) error {
 	name := line[:colon]
 	h.strip = h.strip || odd || aboutUs(name) || httpfield.HopByHop(name) && !isUsual(name, value)
 	switch len(name) {
+	case len("te"):
+		h.trailers = h.trailers || httpfield.Is(name, "te") && httpfield.Named(value, []byte("trailers"))
 	case len("host"):
 		if httpfield.Is(name, "host") {
 			h.hosts++

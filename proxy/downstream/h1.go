@@ -17,6 +17,7 @@ type h1 struct {
 	body      body
 	out       sender
 	keepAlive bool // the client wants to go on
+	interim   func(head []byte)
 
 	host, path, target, upgrade []byte // memory of what ex borrows
 }
@@ -132,6 +133,9 @@ func (c *conn) adapt(request *fasthttp.RequestHeader, response *fasthttp.Respons
 		ex.BodyLength = -1
 	}
 	ex.HeadBytes = c.head.length
+	if c.sent = 0; c.head.proto == http11 {
+		ex.Trailers, ex.Interim = c.head.trailers, c.interim
+	}
 	ex.Start = time.Now()
 	ex.Scheme = c.l.opts.Scheme
 	ex.RemoteAddr, ex.RemotePort, ex.ServerAddr, ex.ServerPort = c.remoteAddr, c.remotePort, c.serverAddr, c.serverPort

@@ -174,6 +174,7 @@ func (l *Listener) Serve() error {
 func (l *Listener) add(accepted net.Conn) *conn {
 	c := &conn{Socket: socket.New(accepted), l: l, watched: make(chan struct{}, 1), addresses: addressesOf(accepted)}
 	c.out.c = c
+	c.interim = c.sendInterim
 	c.since.Store(l.clock.Load())
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -23,7 +23,6 @@ var (
 
 // respond sends the response and finishes the exchange, whatever happens. It says whether the connection can go on.
 func (c *conn) respond() bool {
-	c.sent = 0
 	c.out.sent, c.out.close = 0, true
 	c.out.err = c.ex.Protect("sending the response", c.send)
 	c.endServing()
@@ -70,6 +69,9 @@ func (c *conn) send() error {
 	}
 	return s.last()
 }
+
+// sendInterim is the Interim of exchanges. What is wrong with the connection, the response finds.
+func (c *conn) sendInterim(head []byte) { _, _ = c.write(head) }
 
 // allows says whether a response of this request may have the status.
 func (c *conn) allows(status int) bool {
@@ -219,6 +221,9 @@ func (s *sender) last() error {
 	switch {
 	case s.left > 0:
 		return errShort
+	case s.chunked && s.c.ex.Trailers && len(s.c.ex.Trailer) > 0:
+		s.buf = append(append(s.buf, "0\r\n"...), s.c.ex.Trailer...)
+		return s.frame("\r\n", nil, "")
 	case s.chunked:
 		return s.frame("0\r\n\r\n", nil, "")
 	case len(s.buf) > 0:

@@ -123,7 +123,13 @@ func (r *run) receive() error {
 	r.accel.reset()
 	r.resp.Header, r.resp.Buf, r.resp.Head, r.resp.Stderr = r.ex.Response, r.buffer.B, r.ex.Head(), r.onStderr
 	r.resp.Field = r.onField
-	r.resp.Upgrade = r.req.Upgrade
+	r.resp.Upgrade, r.resp.Early, r.resp.Trailer = r.req.Upgrade, nil, nil
+	if r.ex.Interim != nil && r.h.opts.EarlyHints {
+		r.resp.Early = r.onEarly
+	}
+	if r.ex.Trailers {
+		r.ex.Trailer, r.resp.Trailer = r.ex.Trailer[:0], r.onTrailer
+	}
 	r.resp.Header.DisableNormalizing()          // the peer's letter case
 	r.resp.Header.SetNoDefaultContentType(true) // what an earlier attempt left was reset, and this with it
 	err := r.h.opts.Protocol.Receive(r.conn, &r.resp)

@@ -105,10 +105,40 @@ func (r *run) field(name, value []byte) {
 	if upstream.Accel(name) {
 		r.accel.note(name, value, rules.Ignore)
 	}
-	if upstream.Hidden(name) && !named(rules.Pass, name) || named(rules.Hide, name) {
+	if r.hides(name) {
 		return
 	}
 	r.resp.Header.AddBytesKV(name, r.rewrite(name, value))
+}
+
+// passEarly is upstream.Response's Early: the client gets the hints of a peer as they come.
+func (r *run) passEarly(fields []upstream.Field) {
+	r.early = append(r.early[:0], "HTTP/1.1 103 Early Hints\r\n"...)
+	for i := range fields {
+		if f := &fields[i]; !r.hides(f.Name) {
+			r.early = appendLine(r.early, f.Name, f.Value)
+		}
+	}
+	r.early = append(r.early, "\r\n"...)
+	r.ex.Interim(r.early)
+}
+
+// passTrailer is upstream.Response's Trailer.
+func (r *run) passTrailer(name, value []byte) {
+	if !r.hides(name) {
+		r.ex.Trailer = appendLine(r.ex.Trailer, name, value)
+	}
+}
+
+func appendLine(dst, name, value []byte) []byte {
+	dst = append(append(dst, name...), ": "...)
+	return append(append(dst, value...), "\r\n"...)
+}
+
+// hides says whether a field is kept from the client.
+func (r *run) hides(name []byte) bool {
+	rules := &r.h.opts.Fields
+	return upstream.Hidden(name) && !named(rules.Pass, name) || named(rules.Hide, name)
 }
 
 func named(names []string, name []byte) bool {

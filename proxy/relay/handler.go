@@ -39,6 +39,7 @@ type Options struct {
 	// asked for in place of the client's, also without Upgrade, as in nginx; the client has to ask in any case.
 	Upgrade        bool
 	UpgradeTimeout time.Duration
+	EarlyHints     bool // [early_hints]: the client gets a peer's 103
 
 	Key    *proxy.Template // [method: hash KEY]: what the picker goes by; nil: no key
 	Sticky *Sticky         // [sticky]: the picker goes by a cookie; nil: it does not

@@ -147,7 +147,7 @@ func (r *run) buildRequest() {
 		r.fields[i].Value = r.scratch[r.spans[i].from:r.spans[i].to]
 	}
 	r.req.Set, r.req.Params = r.fields[:len(opts.SetHeader)], r.fields[len(opts.SetHeader):]
-	r.req.Upgrade = r.upgrade()
+	r.req.Upgrade, r.req.Trailers = r.upgrade(), ex.Trailers
 }
 
 // upgrade returns the protocols that the peer is asked for.

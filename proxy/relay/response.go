@@ -33,7 +33,7 @@ func (r *run) respond() {
 	}
 	switch {
 	case r.resp.Complete:
-		if !ex.Head() && ex.Length < 0 {
+		if !ex.Head() && ex.Length < 0 && len(ex.Trailer) == 0 {
 			ex.Length = int64(len(r.resp.Prefix))
 		}
 		r.endResponse(nil)

@@ -20,6 +20,7 @@ type run struct {
 	fields  []upstream.Field
 	spans   []span
 	scratch []byte // the values of fields
+	early   []byte // a 103 for the client
 
 	hint    balancer.Hint // Now is when the present attempt began
 	key     []byte        // of hint
@@ -58,6 +59,8 @@ type run struct {
 	onSpillError func(err error)
 	onBodySpill  func(path string)
 	onStderr     func(text []byte)
+	onEarly      func(fields []upstream.Field)
+	onTrailer    func(name, value []byte)
 	onField      func(name, value []byte)
 }
 
@@ -69,6 +72,7 @@ func (h *Handler) begin(ex *proxy.Exchange) *run {
 		r.onGone, r.onSpill, r.onSpillError = r.cancelAttempt, r.logSpill, r.logSpillError
 		r.onLeave, r.waiter.Pick, r.waiter.Tried = r.waiter.Leave, r.pickFrom, r.triedProcess
 		r.onBodySpill, r.onStderr, r.onField = r.logBodySpill, r.logStderr, r.field
+		r.onEarly, r.onTrailer = r.passEarly, r.passTrailer
 	}
 	r.ex = ex
 	ex.Upstream = h.opts.Group.Name()

@@ -37,6 +37,7 @@ func (b *body) start(p *Protocol, c *upstream.Conn, resp *upstream.Response, s *
 		protocol: p, conn: c, resp: resp, sender: &s.sender,
 		reusable: p.keepAlive && keptOpen && (!h.chunked || h.length < 0 && h.minor != '0'),
 	}
+	b.chunks.keep = resp.Trailer != nil
 	resp.Length = h.length
 	never := h.status == 204 || h.status == 304
 	if (never || resp.Head) && (h.chunked || h.length > 0 || h.length < 0 && !never) {
@@ -125,7 +126,9 @@ func (b *body) take(p []byte) (n int, done bool, err error) {
 		used, done = n, b.left == 0
 	case chunked:
 		n, used, err = b.chunks.decode(p)
-		done = b.chunks.done()
+		if done = b.chunks.done(); done {
+			b.chunks.trailers(b.resp.AddTrailer)
+		}
 	case closing:
 		n = len(p)
 	}

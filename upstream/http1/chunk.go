@@ -19,6 +19,9 @@ type decoder struct {
 	digits   int   // of the size that is being read
 	left     int64 // bytes to come of the chunk
 	overhead int
+
+	keep  bool   // the trailer section is wanted
+	lines []byte // its lines so far, at most overheadLimit
 }
 
 // chunkState names what comes next.
@@ -90,7 +93,21 @@ func (d *decoder) step(c byte) bool {
 		return d.expect(c, '\n', ended)
 	default:
 		d.overhead++
+		if d.keep {
+			d.lines = append(d.lines, c)
+		}
 		return d.trailer(c)
+	}
+}
+
+// trailers calls visit for each field of the trailer section, which has been read.
+func (d *decoder) trailers(visit func(name, value []byte)) {
+	for rest := d.lines; len(rest) > 1; { // the CR of the blank line is the last byte
+		var line []byte
+		line, rest = cutLine(rest)
+		if name, value, ok := cutField(line); ok {
+			visit(name, value)
+		}
 	}
 }
 
@@ -127,8 +144,8 @@ func (d *decoder) sizeEnd(c byte) bool {
 	return true
 }
 
-// trailer takes a byte of the trailer section, whose fields are dropped: RFC 9110, section 6.5.1, allows to merge only
-// those that are known to be safe.
+// trailer takes a byte of the trailer section, whose fields are never merged into the head: RFC 9110, section 6.5.1, allows that
+// only for those that are known to be safe.
 func (d *decoder) trailer(c byte) bool {
 	switch {
 	case d.state == trailerStart && c == '\r':

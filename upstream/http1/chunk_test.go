@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"spillway/proxy/httpfield"
 )
 
 const exampleChunks = "5;a=\"b\"\r\nhello\r\n0A;\r\n, \r\nworld!\r\n1\r\n\r\r\n000;x\r\nX-Sum: 1 2\r\nY:\r\n\r\n"
@@ -47,6 +49,21 @@ func TestHeadEnd_AnyCut(t *testing.T) {
 				t.Errorf("%q, searched up to %d: got %d, want %d", text, i, got, len(text))
 			}
 		}
+	}
+}
+
+func TestDecoder_Trailers(t *testing.T) {
+	d := decoder{keep: true}
+	all := []byte(exampleChunks)
+	for i := range all { // byte by byte
+		if _, _, err := d.decode(all[i : i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	d.trailers(func(name, value []byte) { got = append(got, string(name)+"="+string(value)) })
+	if want := []string{"X-Sum=1 2", "Y="}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
@@ -100,7 +117,7 @@ func FuzzChunked(f *testing.F) {
 	f.Add([]byte("5\r\nhello\r\n0\r\nA: b\r\n"), 100)
 	f.Fuzz(func(t *testing.T, all []byte, step int) {
 		step = max(step&0xff, 1)
-		var d decoder
+		d := decoder{keep: true}
 		var got, rest []byte
 		failed := false
 		for piece := range slices.Chunk(bytes.Clone(all), step) {
@@ -118,6 +135,13 @@ func FuzzChunked(f *testing.F) {
 		near := len(all) > overheadLimit-64 // the oracle counts the overhead a little differently
 		if good := !failed && d.done(); good != ok && !near {
 			t.Fatalf("%q: accepted %v, want %v", all, good, ok)
+		}
+		if d.done() {
+			d.trailers(func(name, value []byte) {
+				if !httpfield.ValidName(name) || !httpfield.ValidValue(value) || !bytes.Contains(all, slices.Concat(name, []byte{':'})) {
+					t.Fatalf("%q: got the trailer %q: %q", all, name, value)
+				}
+			})
 		}
 		if ok && d.done() && (string(got) != body || string(rest) != left) {
 			t.Fatalf("%q: got %q and %q, want %q and %q", all, got, rest, body, left)

@@ -10,5 +10,6 @@
 // kept connection allocates nothing of its own.
 //
 // The package does not decide which fields of the client a peer gets (the caller filters Request.Header), asks for an upgrade
-// only when the request has one and leaves the connection to its holder then, and drops interim responses (1xx) and trailers.
+// only when the request has one and leaves the connection to its holder then, and
+// gives trailers and the fields of a 103 to the caller; it drops all other interim responses.
 package http1

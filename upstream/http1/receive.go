@@ -12,7 +12,7 @@ import (
 // A response is received in these steps:
 //
 //  1. readHead reads into Response.Buf until the head's blank line;
-//  2. interim responses are skipped, and what is left of the request body is sent or given up;
+//  2. interim responses are skipped, but that a 103 is offered to the caller, and what is left of the request body is sent or given up;
 //  3. deliver copies status and fields;
 //     or, after a 101, switchOver leaves the connection to the other protocol: there is no step 4;
 //  4. the body's framing is set up, and what came with the head is decoded in place; the rest is read by body.Read.
@@ -24,7 +24,7 @@ const maxInterim = 10
 // body which trickles can be passed on as it comes.
 func (p *Protocol) Receive(c *upstream.Conn, resp *upstream.Response) error {
 	s := stateOf(c)
-	rest, err := p.receiveHead(c, s, resp.Buf)
+	rest, err := p.receiveHead(c, s, resp)
 	switch {
 	case err != nil:
 	case s.head.status == http.StatusSwitchingProtocols:
@@ -52,9 +52,9 @@ func (s *state) switchOver(resp *upstream.Response, rest []byte) error {
 	return nil
 }
 
-// receiveHead parses the final head into s.head and returns what follows it in buf.
-func (p *Protocol) receiveHead(c *upstream.Conn, s *state, buf []byte) (rest []byte, err error) {
-	n := 0
+// receiveHead parses the final head into s.head and returns what follows it in the buffer.
+func (p *Protocol) receiveHead(c *upstream.Conn, s *state, resp *upstream.Response) (rest []byte, err error) {
+	buf, n := resp.Buf, 0
 	for range maxInterim + 1 {
 		c.Phase = upstream.ReadingHead
 		var end int
@@ -67,6 +67,9 @@ func (p *Protocol) receiveHead(c *upstream.Conn, s *state, buf []byte) (rest []b
 		if s.head.status < 100 || s.head.status >= 200 || s.head.status == http.StatusSwitchingProtocols {
 			s.settle()
 			return buf[end:n], nil
+		}
+		if s.head.status == http.StatusEarlyHints {
+			resp.PassEarly(s.head.fields)
 		}
 		n = copy(buf, buf[end:n])
 		if err := answeredAnyway(p.sendBody(c, &s.sender)); err != nil {

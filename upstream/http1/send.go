@@ -76,15 +76,26 @@ func (w *headWriter) append(b []byte, req *upstream.Request, keepAlive bool) []b
 			b = appendField(b, f.Name, f.Value)
 		}
 	}
+	b = appendConnection(b, req, keepAlive)
+	b = appendFraming(b, req)
+	return append(b, "\r\n"...)
+}
+
+// appendConnection appends the fields that are for this connection only, and the one that names them.
+func appendConnection(b []byte, req *upstream.Request, keepAlive bool) []byte {
 	switch {
 	case len(req.Upgrade) > 0:
 		b = append(b, "Connection: upgrade\r\n"...)
-		b = appendField(b, upgradeName, req.Upgrade)
+		return appendField(b, upgradeName, req.Upgrade)
+	case req.Trailers && keepAlive:
+		return append(b, "Connection: TE\r\nTE: trailers\r\n"...)
+	case req.Trailers:
+		return append(b, "Connection: close, TE\r\nTE: trailers\r\n"...)
 	case !keepAlive:
-		b = append(b, "Connection: close\r\n"...)
+		return append(b, "Connection: close\r\n"...)
+	default:
+		return b
 	}
-	b = appendFraming(b, req)
-	return append(b, "\r\n"...)
 }
 
 var upgradeName = []byte("Upgrade")

@@ -113,6 +113,7 @@ func (g *generation) newRelay(l *configs.Location, parts parts) (*relay.Handler,
 		StreamBody: !s.Request.Buffering, Finish: s.IgnoreClientAbort,
 		KnowLength: group.config.Protocol != configs.HTTP,
 		Upgrade:    s.Upgrade && group.config.Protocol == configs.HTTP, UpgradeTimeout: time.Duration(s.UpgradeTimeout),
+		EarlyHints: s.EarlyHints,
 	}
 	if err := setChoice(&opts, group.config); err != nil {
 		return nil, err
