@@ -17,11 +17,7 @@ import (
 func startAsked(t *testing.T, k kind, upstream string) *site {
 	t.Helper()
 	k.require(t)
-	dir := t.TempDir()
-	if err := os.CopyFS(filepath.Join(dir, "site"), os.DirFS(filepath.Join("testdata", k.fixture))); err != nil {
-		t.Fatal(err)
-	}
-	addr := freeAddr(t)
+	dir, addr := k.folder(t), freeAddr(t)
 	s := startProgram(t, dir, addr, fmt.Sprintf("listen: [%q]\nupstreams:\n  app:\n%s", addr, upstream))
 	s.kind = k
 	eventually(t, "the program serves", func() bool {

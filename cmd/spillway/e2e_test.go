@@ -78,12 +78,7 @@ type site struct {
 func startSite(t *testing.T, k kind, processes int) *site {
 	t.Helper()
 	k.require(t)
-	dir := t.TempDir()
-	// Python leaves its caches beside its sources, and the sources stay as they are.
-	if err := os.CopyFS(filepath.Join(dir, "site"), os.DirFS(filepath.Join("testdata", k.fixture))); err != nil {
-		t.Fatal(err)
-	}
-	addr := freeAddr(t)
+	dir, addr := k.folder(t), freeAddr(t)
 	s := startProgram(t, dir, addr, k.config(addr, processes))
 	s.kind = k
 
@@ -98,6 +93,17 @@ func startSite(t *testing.T, k kind, processes int) *site {
 		t.Fatal("the program has ended")
 	}
 	return s
+}
+
+// folder returns a folder of its own with a copy of the kind's pages in site: Python leaves its caches beside its sources, and the
+// sources stay as they are.
+func (k kind) folder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "site"), os.DirFS(filepath.Join("testdata", k.fixture))); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // startProgram starts the program in dir with a configuration that listens on addr.

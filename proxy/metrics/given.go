@@ -24,10 +24,26 @@ func (m *Metrics) Counter(name, help string, labels Labels, value func() float64
 	return m.given.add(prometheus.CounterValue, name, help, labels, value)
 }
 
+// Series is a number with its name, which ends in _total when it only goes up.
+type Series struct {
+	Name, Help string
+	Labels     Labels
+	Value      float64
+}
+
+// Show calls all, without a lock held, whenever somebody looks, for numbers whose labels come and go by themselves: all gives
+// show each series once.
+func (m *Metrics) Show(all func(show func(Series))) {
+	m.given.mu.Lock()
+	defer m.given.mu.Unlock()
+	m.given.shows = append(m.given.shows, all)
+}
+
 // givenSet shows the numbers that others own.
 type givenSet struct {
 	mu     sync.Mutex        // guards all below
 	series map[string]*given // by name and labels
+	shows  []func(show func(Series))
 }
 
 // given is one series; immutable.
@@ -38,17 +54,8 @@ type given struct {
 }
 
 func (s *givenSet) add(kind prometheus.ValueType, name, help string, labels Labels, value func() float64) func() {
-	clean := prometheus.Labels{}
-	key := []string{name}
-	for _, label := range slices.Sorted(maps.Keys(labels)) {
-		clean[label] = strings.ToValidUTF8(labels[label], "\ufffd")
-		key = append(key, label, clean[label])
-	}
-	g := &given{desc: prometheus.NewDesc(name, help, nil, clean), kind: kind, value: value}
-	if err := g.desc.Err(); err != nil {
-		panic("metrics: " + err.Error())
-	}
-	id := strings.Join(key, "\x00")
+	desc, id := describe(name, help, labels)
+	g := &given{desc: desc, kind: kind, value: value}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.series == nil {
@@ -64,15 +71,40 @@ func (s *givenSet) add(kind prometheus.ValueType, name, help string, labels Labe
 	}
 }
 
+// describe returns the description of a series and what tells it from all others.
+func describe(name, help string, labels Labels) (desc *prometheus.Desc, id string) {
+	clean := prometheus.Labels{}
+	key := []string{name}
+	for _, label := range slices.Sorted(maps.Keys(labels)) {
+		clean[label] = strings.ToValidUTF8(labels[label], "\ufffd")
+		key = append(key, label, clean[label])
+	}
+	desc = prometheus.NewDesc(name, help, nil, clean)
+	if err := desc.Err(); err != nil {
+		panic("metrics: " + err.Error())
+	}
+	return desc, strings.Join(key, "\x00")
+}
+
 // Describe sends nothing, as for exchangeCollector.
 func (s *givenSet) Describe(chan<- *prometheus.Desc) {}
 
 // Collect asks for all numbers and sends them.
 func (s *givenSet) Collect(out chan<- prometheus.Metric) {
 	s.mu.Lock()
-	all := slices.Collect(maps.Values(s.series))
+	all, shows := slices.Collect(maps.Values(s.series)), s.shows
 	s.mu.Unlock()
 	for _, g := range all {
 		out <- prometheus.MustNewConstMetric(g.desc, g.kind, g.value())
+	}
+	for _, show := range shows {
+		show(func(one Series) {
+			desc, _ := describe(one.Name, one.Help, one.Labels)
+			kind := prometheus.GaugeValue
+			if strings.HasSuffix(one.Name, "_total") {
+				kind = prometheus.CounterValue
+			}
+			out <- prometheus.MustNewConstMetric(desc, kind, one.Value)
+		})
 	}
 }

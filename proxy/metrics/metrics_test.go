@@ -145,6 +145,26 @@ func TestMetrics_GivenNumbers(t *testing.T) {
 	}
 }
 
+func TestMetrics_ShowsWhatComesAndGoes(t *testing.T) {
+	m := metrics.New(metrics.Options{})
+	peers := map[string]float64{"a": 1, "b": 2}
+	m.Show(func(show func(metrics.Series)) {
+		for peer, n := range peers {
+			show(metrics.Series{Name: "spillway_probes_total", Help: "Probes.", Labels: metrics.Labels{"peer": peer}, Value: n})
+			show(metrics.Series{Name: "spillway_healthy", Help: "Health.", Labels: metrics.Labels{"peer": peer}, Value: 1})
+		}
+	})
+	got := scrape(t, m)
+	if got[`spillway_probes_total{peer="b"}`] != 2 || got[`spillway_healthy{peer="a"}`] != 1 {
+		t.Errorf("got %v, want the numbers of a and b", got)
+	}
+	peers = map[string]float64{"c": 3}
+	got = scrape(t, m)
+	if _, found := got[`spillway_healthy{peer="a"}`]; found || got[`spillway_probes_total{peer="c"}`] != 3 {
+		t.Errorf("got %v, want the numbers of c alone", got)
+	}
+}
+
 func TestMetrics_GaugeRefusesABadName(t *testing.T) {
 	defer func() {
 		if crash := recover(); crash == nil {

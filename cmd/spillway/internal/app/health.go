@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"spillway/configs"
+	"spillway/proxy/metrics"
 	"spillway/upstream"
 	"spillway/upstream/health"
 	"spillway/upstream/supervisor"
@@ -122,39 +123,39 @@ func (g *group) healthStatus(p *upstream.Peer) *HealthStatus {
 	return status
 }
 
-// healthSeries are the numbers of the probes of each peer.
-func (a *App) healthSeries(made *group) (remove []func()) {
-	if made.checker == nil {
-		return nil
-	}
-	for _, p := range made.peers.Peers() {
-		remove = append(remove, a.peerHealthSeries(made.config.Name, p.Address())...)
-	}
-	return remove
-}
-
-func (a *App) peerHealthSeries(name, address string) (remove []func()) {
-	value := func(of func(*group, *upstream.Peer) float64) func() float64 {
-		return func() float64 {
-			if g := a.generation().group(name); g != nil && g.checker != nil {
-				if p := g.peerAt(address); p != nil {
-					return of(g, p)
-				}
+// showHealth shows the numbers of the probes of all peers that there are at the moment.
+func (a *App) showHealth(show func(metrics.Series)) {
+	for _, g := range a.generation().groups {
+		if g.checker == nil {
+			continue
+		}
+		seen := map[string]bool{} // an upstream may have an address twice
+		for _, p := range g.peers.Peers() {
+			if !seen[p.Address()] {
+				seen[p.Address()] = true
+				g.showProbes(p, show)
 			}
-			return 0
 		}
 	}
-	labels := func() map[string]string { return map[string]string{"upstream": name, "peer": address} }
-	remove = append(remove,
-		a.metrics.Gauge("spillway_peer_healthy", "1 when the probes of a peer succeed, or it was not probed yet.", labels(),
-			value(func(_ *group, p *upstream.Peer) float64 { return float64(1 - p.Health()) })),
-		a.metrics.Gauge("spillway_health_probe_seconds", "How long the last probe of a peer took.", labels(),
-			value(func(g *group, p *upstream.Peer) float64 { return g.checker.Of(p).Took.Seconds() })))
+}
+
+func (g *group) showProbes(p *upstream.Peer, show func(metrics.Series)) {
+	labels := func() metrics.Labels { return metrics.Labels{"upstream": g.config.Name, "peer": p.Address()} }
+	s := g.checker.Of(p)
+	show(metrics.Series{
+		Name: "spillway_peer_healthy", Help: "1 when the probes of a peer succeed, or it was not probed yet.", Labels: labels(),
+		Value: float64(1 - p.Health()),
+	})
+	show(metrics.Series{
+		Name: "spillway_health_probe_seconds", Help: "How long the last probe of a peer took.", Labels: labels(),
+		Value: s.Took.Seconds(),
+	})
 	for _, outcome := range health.Outcomes() {
 		of := labels()
 		of["outcome"] = outcome.String()
-		remove = append(remove, a.metrics.Counter("spillway_health_probes_total", "Probes of a peer by their outcome.", of,
-			value(func(g *group, p *upstream.Peer) float64 { return float64(g.checker.Of(p).Total[outcome]) })))
+		show(metrics.Series{
+			Name: "spillway_health_probes_total", Help: "Probes of a peer by their outcome.", Labels: of,
+			Value: float64(s.Total[outcome]),
+		})
 	}
-	return remove
 }

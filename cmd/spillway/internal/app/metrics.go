@@ -45,6 +45,7 @@ func (a *App) newMetrics() *metrics.Metrics {
 		m.Counter("spillway_reloads_total", "Reloads by their result.", metrics.Labels{"result": result},
 			func() float64 { return float64(a.countReloads(result)) })
 	}
+	m.Show(a.showHealth)
 	return m
 }
 
@@ -71,7 +72,7 @@ func (a *App) showSeries(g *generation) {
 		name := made.config.Name
 		a.metrics.Expect(name, peers...)
 		a.dropSeries(name)
-		a.series[name] = append(a.groupSeries(name), a.healthSeries(made)...)
+		a.series[name] = a.groupSeries(name)
 		if made.backend != nil {
 			a.series[name] = append(a.series[name], a.backendSeries(name)...)
 		}
