@@ -3,38 +3,17 @@ package proxy_test
 import (
 	"bytes"
 	"errors"
-	"log/slog"
 	"strings"
 	"testing"
 
 	"spillway/proxy"
-	"spillway/proxy/errorlog"
-	"spillway/proxy/routing"
 )
 
 // incidents is a fixture whose front gives ids to what fails; handle is its only handler.
 func incidents(t *testing.T, handle handler, hide bool) *fixture {
 	t.Helper()
-	f := &fixture{}
-	lines, err := errorlog.New(errorlog.Options{Out: &f.log, PID: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var builder routing.Builder[*proxy.Route]
-	server, err := builder.Server(nil, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Location(routing.Pattern{Path: "/"}, &proxy.Route{Path: "/", Handler: handle}); err != nil {
-		t.Fatal(err)
-	}
-	f.front, err = proxy.New(proxy.Options{
-		Routes: builder.Build(), Log: slog.New(lines), Incidents: proxy.NewIncidents(), HideWhy: hide,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return f
+	routes := []*proxy.Route{{Path: "/", Handler: handle}}
+	return newFixtureOf(t, routes, proxy.Options{Incidents: proxy.NewIncidents(), HideWhy: hide})
 }
 
 func TestIncidents_GiveNoIDTwice(t *testing.T) {

@@ -30,6 +30,12 @@ type fixture struct {
 
 func newFixture(t *testing.T, routes []*proxy.Route, observers ...func(*proxy.Exchange)) *fixture {
 	t.Helper()
+	return newFixtureOf(t, routes, proxy.Options{Observers: observers})
+}
+
+// newFixtureOf is newFixture with more options.
+func newFixtureOf(t *testing.T, routes []*proxy.Route, opts proxy.Options) *fixture {
+	t.Helper()
 	f := &fixture{}
 	lines, err := errorlog.New(errorlog.Options{Out: &f.log, PID: 1})
 	if err != nil {
@@ -45,7 +51,8 @@ func newFixture(t *testing.T, routes []*proxy.Route, observers ...func(*proxy.Ex
 			t.Fatal(err)
 		}
 	}
-	f.front, err = proxy.New(proxy.Options{Routes: builder.Build(), Log: slog.New(lines), Observers: observers})
+	opts.Routes, opts.Log = builder.Build(), slog.New(lines)
+	f.front, err = proxy.New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}

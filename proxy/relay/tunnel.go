@@ -193,11 +193,12 @@ func (r *run) endTunnel(t *tunnel) error {
 	case err == nil, errors.Is(err, proxy.ErrPanicked):
 	case errors.Is(err, proxy.ErrGivenUp):
 		err = nil
-	case isPeer:
+	case isPeer && failure.Kind == upstream.TimedOut: // it is the end of many a tunnel, and no incident
 		r.logFailed(failure)
-		if failure.Kind == upstream.TimedOut {
-			err = nil
-		}
+		err = nil
+	case isPeer:
+		r.failed(failure)
+		r.logFailed(failure)
 	default:
 		r.logClientGone(upstream.Upgraded)
 	}

@@ -76,7 +76,7 @@ func upgrading(o *relay.Options) { o.Upgrade, o.UpgradeTimeout = true, patience 
 // openTunnel starts a rig whose peer is played, and opens a tunnel.
 func openTunnel(t *testing.T, change func(*relay.Options), play func(p *rawPeer)) (*rig, *client) {
 	t.Helper()
-	r := start(t, setup{peers: at(playPeer(t, play)), options: func(o *relay.Options) {
+	r := start(t, setup{peers: at(playPeer(t, play)), why: proxy.NewIncidents(), options: func(o *relay.Options) {
 		upgrading(o)
 		if change != nil {
 			change(o)
@@ -185,7 +185,9 @@ func TestTunnel_EndsInSilence(t *testing.T) {
 	if got, err := io.ReadAll(c.r); err != nil || len(got) != 0 {
 		t.Errorf("got %q, %v, want the end in order", got, err)
 	}
-	r.next()
+	if rec := r.next(); rec.Why != "" {
+		t.Errorf("got incident %s, want none: so many a tunnel ends", rec.Why)
+	}
 	r.wantLog("peer failed", "level=ERROR", "upstream timed out", `phase="proxying upgraded connection"`)
 	if r.group.Peers()[0].Fails() != 0 {
 		t.Error("the peer was blamed")
@@ -204,10 +206,11 @@ func TestTunnel_EitherSideBreaks(t *testing.T) {
 		if _, err := io.ReadAll(c.r); err == nil {
 			t.Error("got the end in order, want a reset")
 		}
-		if rec := r.next(); rec.Status != 101 || !rec.Truncated {
-			t.Errorf("got %+v, want a truncated 101", rec)
+		rec := r.next()
+		if rec.Status != 101 || !rec.Truncated || rec.Why == "" || rec.Attempts[0].Err == nil {
+			t.Errorf("got %+v, want a truncated 101 that is an incident", rec)
 		}
-		r.wantLog("peer failed", "level=ERROR", `phase="proxying upgraded connection"`)
+		r.wantLog("peer failed", "level=ERROR", `phase="proxying upgraded connection"`, "exchange.why="+rec.Why)
 	})
 	t.Run("client", func(t *testing.T) {
 		ended := make(chan struct{})

@@ -19,20 +19,16 @@ import (
 var start = time.Date(2026, 11, 28, 1, 12, 3, 0, time.UTC)
 
 // fronts makes exchanges that are incidents.
-type fronts struct {
-	*proxy.Front
+type fronts struct{ *proxy.Front }
 
-	t *testing.T
-}
-
-func newFronts(t *testing.T) *fronts {
-	t.Helper()
+func newFronts(tb testing.TB) *fronts {
+	tb.Helper()
 	var routes routing.Builder[*proxy.Route]
 	front, err := proxy.New(proxy.Options{Routes: routes.Build(), Log: slog.New(slog.DiscardHandler), Incidents: proxy.NewIncidents()})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return &fronts{front, t}
+	return &fronts{front}
 }
 
 // incident returns a finished exchange that is answered with 502.
