@@ -267,10 +267,10 @@ func BenchmarkPick(b *testing.B) {
 			g, p, now := group(b, make([]upstream.PeerOptions, 8)...), newPicker(), time.Now()
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
-				hint, key := balancer.Hint{}, []byte("/some/page?of=8")
+				hint, key, route := balancer.Hint{}, []byte("/some/page?of=8"), []byte(g.Peers()[5].Route())
 				for pb.Next() {
 					hint.Reset()
-					hint.Now, hint.Client, hint.Key = now, "10.11.12.13", key
+					hint.Now, hint.Client, hint.Key, hint.Route = now, "10.11.12.13", key, route
 					p.Pick(g.Peers(), &hint).Free()
 				}
 			})

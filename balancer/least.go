@@ -18,7 +18,7 @@ type least struct {
 }
 
 // LeastConn is nginx's least_conn: the peer with the fewest requests in flight in proportion to its weight. One LeastConn
-// serves one group. Pick holds a lock for some dozens of nanoseconds per peer; BenchmarkPick shows them.
+// serves one group. Pick holds a lock for some dozens of nanoseconds per peer; .docs/adr/0015 has the figures of BenchmarkPick.
 type LeastConn struct{ least }
 
 // NewLeastConn returns a picker that goes by the requests in flight.

@@ -10,7 +10,7 @@ import (
 // adds the effective weight of every usable peer to its current weight, takes the peer with the greatest current weight
 // and takes the sum of the effective weights off it. One RoundRobin serves one group.
 //
-// Pick holds a lock for some dozens of nanoseconds per peer; BenchmarkPick shows them.
+// Pick holds a lock for some dozens of nanoseconds per peer; .docs/adr/0015 has the figures of BenchmarkPick.
 type RoundRobin struct {
 	mu    sync.Mutex // guards all below
 	turns []turn     // by Peer.Index

@@ -16,7 +16,7 @@
 //  4. Prepare: proxy/headers.go holds the limits of the route, and the fields that must not go further
 //     (proxy/httpfield/hop.go).
 //  5. Hold the request body: proxy/relay/request.go with buffering/body.go: a slow sender never occupies a process.
-//  6. Pick and lease: proxy/relay/attempt.go asks balancer/round_robin.go for a peer with a free slot (upstream/slot.go)
+//  6. Pick and lease: proxy/relay/attempt.go asks a balancer/picker.go for a peer with a free slot (upstream/slot.go)
 //     that neither failures nor probes (upstream/health/checker.go) speak against, and upstream/lease.go for a
 //     connection to it: an idle one, or a new one. When all slots are in use, or the processes are on their way,
 //     proxy/relay/wait.go joins upstream/queue.go, and the request waits its turn (upstream/lane.go).
