@@ -20,13 +20,7 @@ type LeastTime struct {
 	least
 
 	opts LeastTimeOptions
-	seen []sighting // by Peer.Index
-}
-
-// sighting is when a peer was chosen, if fail_timeout had passed since the time before.
-type sighting struct {
-	peer *upstream.Peer // another one may have had the index before
-	at   time.Time
+	seen record[time.Time] // when it was chosen, if fail_timeout had passed since the time before
 }
 
 // NewLeastTime returns a picker that goes by the times that a peer takes.
@@ -62,7 +56,7 @@ func (l *LeastTime) estimate(p *upstream.Peer, now time.Time) int64 {
 
 // halvings returns how often the time of p is halved.
 func (l *LeastTime) halvings(p *upstream.Peer, now time.Time) uint {
-	since := now.Sub(l.sighting(p).at)
+	since := now.Sub(*l.seen.of(p))
 	if since <= p.FailTimeout() {
 		return 0
 	}
@@ -71,18 +65,7 @@ func (l *LeastTime) halvings(p *upstream.Peer, now time.Time) uint {
 
 // see notes that p was chosen.
 func (l *LeastTime) see(p *upstream.Peer, now time.Time) {
-	if s := l.sighting(p); now.Sub(s.at) > p.FailTimeout() {
-		s.at = now
+	if at := l.seen.of(p); now.Sub(*at) > p.FailTimeout() {
+		*at = now
 	}
-}
-
-func (l *LeastTime) sighting(p *upstream.Peer) *sighting {
-	i := p.Index()
-	if missing := i + 1 - len(l.seen); missing > 0 {
-		l.seen = append(l.seen, make([]sighting, missing)...)
-	}
-	if l.seen[i].peer != p {
-		l.seen[i] = sighting{peer: p}
-	}
-	return &l.seen[i]
 }

@@ -12,14 +12,8 @@ import (
 //
 // Pick holds a lock for some dozens of nanoseconds per peer; .docs/adr/0015 has the figures of BenchmarkPick.
 type RoundRobin struct {
-	mu    sync.Mutex // guards all below
-	turns []turn     // by Peer.Index
-}
-
-// turn is what is known of a peer.
-type turn struct {
-	peer    *upstream.Peer // another one may have had the index before
-	current int64          // weight
+	mu      sync.Mutex    // guards all below
+	current record[int64] // weight
 }
 
 // NewRoundRobin returns a picker that begins with the first peer.
@@ -46,38 +40,27 @@ func (r *RoundRobin) next(peers []*upstream.Peer, hint *Hint, backups bool) *ups
 	var best *upstream.Peer
 	greatest, total := int64(0), int64(0)
 	for _, p := range peers {
-		i := p.Index()
-		if p.Backup() != backups || hint.Tried.Has(i) || !p.Usable(hint.Now) {
+		if p.Backup() != backups || hint.Tried.Has(p.Index()) || !p.Usable(hint.Now) {
 			continue
 		}
-		total += r.add(p, hint)
-		if current := r.turns[i].current; best == nil || current > greatest {
+		current, effective := r.add(p, hint)
+		total += effective
+		if best == nil || current > greatest {
 			best, greatest = p, current
 		}
 	}
 	if best != nil {
-		r.turns[best.Index()].current -= total
+		*r.current.of(best) -= total
 	}
 	return best
 }
 
-// add gives p what each usable peer gets in a turn, and returns how much that is.
-func (r *RoundRobin) add(p *upstream.Peer, hint *Hint) int64 {
-	effective := p.EffectiveWeight(hint.Now)
-	r.turnOf(p).current += effective
-	return effective
-}
-
-// turnOf returns what is known of p. The turns of a peer that was not there before begin; those of the others go on.
-func (r *RoundRobin) turnOf(p *upstream.Peer) *turn {
-	i := p.Index()
-	if missing := i + 1 - len(r.turns); missing > 0 {
-		r.turns = append(r.turns, make([]turn, missing)...)
-	}
-	if r.turns[i].peer != p {
-		r.turns[i] = turn{peer: p}
-	}
-	return &r.turns[i]
+// add gives p what each usable peer gets in a turn, and returns what it has now and how much it got.
+func (r *RoundRobin) add(p *upstream.Peer, hint *Hint) (current, effective int64) {
+	effective = p.EffectiveWeight(hint.Now)
+	weight := r.current.of(p)
+	*weight += effective
+	return *weight, effective
 }
 
 // charge makes the present turn that of a primary peer which a sticky request was bound to, so that the others get more of
@@ -86,14 +69,15 @@ func (r *RoundRobin) charge(peers []*upstream.Peer, bound *upstream.Peer, hint *
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	others := int64(totalWeight(peers) - bound.Weight())
-	if r.turnOf(bound).current <= -others*upstream.WeightUnit {
+	if *r.current.of(bound) <= -others*upstream.WeightUnit {
 		return
 	}
-	total := r.add(bound, hint)
+	_, total := r.add(bound, hint)
 	for _, p := range peers {
 		if p != bound && !p.Backup() && p.Usable(hint.Now) {
-			total += r.add(p, hint)
+			_, effective := r.add(p, hint)
+			total += effective
 		}
 	}
-	r.turnOf(bound).current -= total
+	*r.current.of(bound) -= total
 }
