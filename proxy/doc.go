@@ -19,7 +19,9 @@
 //  6. Pick and lease: proxy/relay/attempt.go asks a balancer/picker.go for a peer with a free slot (upstream/slot.go)
 //     that neither failures nor probes (upstream/health/checker.go) speak against, and upstream/lease.go for a
 //     connection to it: an idle one, or a new one. When all slots are in use, or the processes are on their way,
-//     proxy/relay/wait.go joins upstream/queue.go, and the request waits its turn (upstream/lane.go).
+//     proxy/relay/wait.go joins upstream/queue.go, and the request waits its turn (upstream/lane.go). Which peers there
+//     are is a matter of the moment (upstream/members.go): those that are host names come and go with what DNS says
+//     (upstream/resolve/follower.go), and no request waits for a lookup.
 //  7. Speak: upstream/http1, upstream/fastcgi, upstream/scgi or upstream/uwsgi sends the request and receives the head. On
 //     failure proxy/relay/retry.go goes back to 6, or to proxy/errors.go.
 //  8. Pump and spill: proxy/relay/response.go. A small response goes to the client in one write with its head. A larger

@@ -31,6 +31,8 @@ func words(message string) string {
 		return "lane learned: location {location} of upstream {upstream} is {lane} from now on"
 	case "no slot free":
 		return "no process became free in {took} while connecting to upstream"
+	case "no peer resolved":
+		return "no host name was resolved in {took} while connecting to upstream"
 	case "no process ready":
 		return "no process became ready in {took} while connecting to upstream"
 	case "process stuck":

@@ -80,6 +80,9 @@ func TestHandler_NginxWords(t *testing.T) {
 	f(errorlog.LevelError, "no slot free", with(group, "took", "60s"),
 		"[error] 4360#4360: *967 no process became free in 60s while connecting to upstream, "+
 			who+", "+groupURL+", "+host+", "+from)
+	f(errorlog.LevelError, "no peer resolved", with(group, "took", "30s"),
+		"[error] 4360#4360: *967 no host name was resolved in 30s while connecting to upstream, "+
+			who+", "+groupURL+", "+host+", "+from)
 	f(errorlog.LevelError, "no process ready", with(group, "took", "30s"),
 		"[error] 4360#4360: *967 no process became ready in 30s while connecting to upstream, "+
 			who+", "+groupURL+", "+host+", "+from)

@@ -57,6 +57,10 @@ func (r *run) logNoSlot(timeout time.Duration) {
 }
 
 func (r *run) logNoProcess(timeout time.Duration) {
+	if len(r.h.opts.Group.Peers()) == 0 {
+		r.ex.Log().Error("no peer resolved", r.about("took", seconds(timeout))...)
+		return
+	}
 	r.ex.Log().Error("no process ready", r.about("took", seconds(timeout))...)
 }
 

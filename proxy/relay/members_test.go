@@ -121,4 +121,5 @@ func TestHandler_GroupWithoutPeers(t *testing.T) {
 	if got := r.do("GET", "/", ""); got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
 		t.Errorf("got status %d, Retry-After %q, want 503 with one", got.status, got.header.Get("Retry-After"))
 	}
+	r.wantLog("no peer resolved", "level=ERROR", "took=0.001s")
 }
