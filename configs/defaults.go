@@ -73,6 +73,7 @@ func DefaultUpstream(name string) Upstream {
 		MaxFails:          1,
 		FailTimeout:       Duration(10 * time.Second),
 		RetryBudget:       DefaultRetryBudget(),
+		PoisonGuard:       DefaultPoisonGuard(),
 	}
 }
 
@@ -121,6 +122,10 @@ func perClient(length int) int { return max(length/4, 1) }
 
 // DefaultRetryBudget returns Envoy's numbers; nginx has no bound.
 func DefaultRetryBudget() RetryBudget { return RetryBudget{Percent: 20, Min: 3} }
+
+// DefaultPoisonGuard returns the guard of an upstream: one end of a process may be chance, and after a minute somebody may have
+// mended what was wrong. nginx has none.
+func DefaultPoisonGuard() PoisonGuard { return PoisonGuard{Kills: 2, Hold: Duration(60 * time.Second)} }
 
 // DefaultHoldTimeout is how long requests wait for a process of a backend: as long as one may take to be ready.
 const DefaultHoldTimeout = Duration(30 * time.Second)

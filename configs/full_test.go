@@ -72,6 +72,7 @@ func TestFull_HasEveryKey(t *testing.T) {
 	f(app, keys(upstreamFields()), "peers") // in the other upstream
 	f(app.at(t, "queue"), keys(queueFields()))
 	f(app.at(t, "retry_budget"), keys(retryBudgetFields()))
+	f(app.at(t, "poison_guard"), keys(poisonGuardFields()))
 	f(app.at(t, "backend"), keys(backendFields()))
 	f(app.at(t, "backend").at(t, "ready"), keys(readyFields()))
 	f(app.at(t, "backend").at(t, "output"), keys(outputFields()))

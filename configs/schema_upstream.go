@@ -31,6 +31,7 @@ func upstreamFields() []field[upstreamDraft] {
 		value("hold_timeout", offOr((*reader).duration), func(u *upstreamDraft) *Duration { return &u.HoldTimeout }),
 		value("retry_budget", (*reader).retryBudget, func(u *upstreamDraft) *RetryBudget { return &u.RetryBudget }),
 		value("health", (*reader).health, func(u *upstreamDraft) **Health { return &u.Health }),
+		value("poison_guard", (*reader).poisonGuard, func(u *upstreamDraft) *PoisonGuard { return &u.PoisonGuard }),
 		value("backend", (*reader).backend, func(u *upstreamDraft) **Backend { return &u.Backend }),
 		value("peers", (*reader).peers, func(u *upstreamDraft) *[]Peer { return &u.Peers }),
 	}
@@ -49,6 +50,13 @@ func retryBudgetFields() []field[RetryBudget] {
 	return []field[RetryBudget]{
 		value("ratio", (*reader).percent, func(b *RetryBudget) *int { return &b.Percent }),
 		value("min", number(0, 1000000), func(b *RetryBudget) *int { return &b.Min }),
+	}
+}
+
+func poisonGuardFields() []field[PoisonGuard] {
+	return []field[PoisonGuard]{
+		value("kills", number(1, 1000), func(g *PoisonGuard) *int { return &g.Kills }),
+		value("hold", (*reader).timeout, func(g *PoisonGuard) *Duration { return &g.Hold }),
 	}
 }
 
@@ -151,6 +159,20 @@ func (r *reader) retryBudget(n *node) (RetryBudget, bool) {
 		return RetryBudget{}, false
 	}
 	return b, true
+}
+
+// poisonGuard reads off or a section.
+func (r *reader) poisonGuard(n *node) (PoisonGuard, bool) {
+	if n.isOff() {
+		return PoisonGuard{}, true
+	}
+	if n.kind != mapping {
+		r.refuse(n, "want off or {kills: 2, hold: 60s}, got %s", n.describe())
+		return PoisonGuard{}, false
+	}
+	g := DefaultPoisonGuard()
+	section(r, n, &g, poisonGuardFields())
+	return g, true
 }
 
 // validName keeps names of upstreams fit for log lines and labels of metrics.

@@ -21,6 +21,7 @@ type Upstream struct {
 
 	Concurrency int         // requests in flight at one peer; 0 is no limit; of this and MaxConns the smaller one counts
 	Queue       Queue       // where requests wait for a slot
+	PoisonGuard PoisonGuard // against requests that end one process after the other; zero is off
 	RetryBudget RetryBudget // of all its requests together; zero is off
 	HoldTimeout Duration    // how long a request waits for a process that is about to be ready, or for the first address of a name; 0 is not at all
 
@@ -70,6 +71,12 @@ const (
 type RetryBudget struct {
 	Percent int
 	Min     int
+}
+
+// PoisonGuard refuses requests that have ended Kills processes, for as long as Hold.
+type PoisonGuard struct {
+	Kills int
+	Hold  Duration
 }
 
 // Peer is one address of an upstream that spillway does not own, or a host name that stands for some.

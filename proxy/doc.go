@@ -23,7 +23,8 @@
 //     are is a matter of the moment (upstream/members.go): those that are host names come and go with what DNS says
 //     (upstream/resolve/follower.go), and no request waits for a lookup.
 //  7. Speak: upstream/http1, upstream/fastcgi, upstream/scgi or upstream/uwsgi sends the request and receives the head. On
-//     failure proxy/relay/retry.go goes back to 6, or to proxy/errors.go.
+//     failure proxy/relay/retry.go goes back to 6, if the budget allows it (upstream/budget.go) and the request is not what
+//     ends processes (proxy/relay/poison.go), or to proxy/errors.go.
 //  8. Pump and spill: proxy/relay/response.go. A small response goes to the client in one write with its head. A larger
 //     or slower one goes through buffering/pipe.go: filled at the peer's speed, first in memory, then in the spill file;
 //     delivered at the client's speed. The connection to the peer is given back with the peer's last byte. After a 101 both

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"spillway/upstream/socket"
 )
@@ -63,6 +64,18 @@ func (p *Peer) dial(timeouts Timeouts) (*Conn, error) {
 	}
 	c.peer, c.net = p, socket.New(nc)
 	return c, nil
+}
+
+// Refuses says whether nobody listens at the peer: a connection is made, and closed if it comes about. It takes as long as patience
+// at most; a peer that says nothing for so long does not refuse.
+func (p *Peer) Refuses(patience time.Duration) bool {
+	nc, err := net.DialTimeout(p.network, p.target, patience)
+	if err == nil {
+		_ = nc.Close()
+		return false
+	}
+	failure, ok := errors.AsType[*Error](connectError(err))
+	return ok && failure.Kind == Refused
 }
 
 // connectError tells a dial that ran into its timeout from one that was refused, and from one that had no socket: that is

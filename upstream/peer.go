@@ -62,6 +62,8 @@ type Peer struct {
 	accessed time.Time     // last failure
 	checked  time.Time     // last failure, or last time that the peer was tried after FailTimeout
 	idle     []*Conn       // most recently used last
+	endedRun uint64        // the process that went out of service last; 0: none did
+	endedAt  time.Time     // when it did
 	empty    chan struct{} // closed when no slot is in use; nil when nobody waits for that
 }
 
@@ -231,6 +233,13 @@ func (p *Peer) Standing(now time.Time) string {
 	default:
 		return "up"
 	}
+}
+
+// LastEnd returns the number of the process that went out of service last, by Runs, and when that was; 0: none did.
+func (p *Peer) LastEnd() (run uint64, at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.endedRun, p.endedAt
 }
 
 // Fails returns the failures that count at present.

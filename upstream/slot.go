@@ -138,6 +138,7 @@ func (p *Peer) SetState(state State) {
 			continue
 		}
 		if old == Serving {
+			p.ended(time.Now())
 			p.forget()
 			p.CloseIdle()
 		}
@@ -146,6 +147,13 @@ func (p *Peer) SetState(state State) {
 		}
 		return
 	}
+}
+
+// ended notes the end of the present process.
+func (p *Peer) ended(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.endedRun, p.endedAt = p.runs.Load(), now
 }
 
 // renew prepares the peer for the requests of another process.

@@ -29,6 +29,10 @@ func words(message string) string {
 		return "queue is full for this client ({waiting} of its requests wait) while connecting to upstream"
 	case "lane learned":
 		return "lane learned: location {location} of upstream {upstream} is {lane} from now on"
+	case "request refused as poison":
+		return "request is refused for {left}: {kills} processes have ended with it (poison_guard) while connecting to upstream"
+	case "request hangs everywhere":
+		return "request is sent to nobody else: {processes} processes have hung or ended with it (poison_guard)"
 	case "no slot free":
 		return "no process became free in {took} while connecting to upstream"
 	case "no peer resolved":

@@ -77,6 +77,12 @@ func TestHandler_NginxWords(t *testing.T) {
 	f(errorlog.LevelError, "client queue full", with(group, "waiting", 250),
 		"[error] 4360#4360: *967 queue is full for this client (250 of its requests wait) while connecting to upstream, "+
 			who+", "+groupURL+", "+host+", "+from)
+	f(errorlog.LevelError, "request refused as poison", with(group, "kills", 2, "left", "60s"),
+		"[error] 4360#4360: *967 request is refused for 60s: 2 processes have ended with it (poison_guard) while connecting to upstream, "+
+			who+", "+groupURL+", "+host+", "+from)
+	f(errorlog.LevelError, "request hangs everywhere", with(peer, "processes", 2),
+		"[error] 4360#4360: *967 request is sent to nobody else: 2 processes have hung or ended with it (poison_guard), "+
+			who+", "+httpURL+", "+host+", "+from)
 	f(errorlog.LevelError, "no slot free", with(group, "took", "60s"),
 		"[error] 4360#4360: *967 no process became free in 60s while connecting to upstream, "+
 			who+", "+groupURL+", "+host+", "+from)

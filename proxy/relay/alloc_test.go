@@ -154,7 +154,11 @@ func benches(tb testing.TB) map[string]*bench {
 	}
 	none := func(*relay.Options) {}
 	return map[string]*bench{
-		"http":               ofHTTP(none),
+		"http": ofHTTP(none),
+		"http, lane and guard": ofHTTP(func(o *relay.Options) {
+			o.Poison = relay.NewPoisonGuard(relay.PoisonOptions{Group: o.Group})
+			o.LearnLane, o.Pace = true, &relay.Pace{}
+		}),
 		"http, busy timeout": ofHTTP(func(o *relay.Options) { o.BusyTimeout = patience }),
 		"http, sticky hash":  ofHTTP(stickyHash(tb)),
 		"fastcgi":            newBench(tb, fastcgi.New(fastcgi.Options{KeepConn: true}), []byte(stdinEnd), []byte(stdoutRecords), none),

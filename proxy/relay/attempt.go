@@ -23,11 +23,15 @@ func (r *run) attempts() error {
 	r.describe()
 	r.waiter.Lane = r.h.lane()
 	r.buffer = r.h.opts.Arena.Get(r.h.opts.Limits.BufferSize)
+	if err := r.checkPoison(); err != nil {
+		return err
+	}
 	for {
 		again, err := r.try()
 		if !again {
 			return err
 		}
+		r.awaitVerdict()
 		r.ex.Response.Reset()
 	}
 }
@@ -37,6 +41,10 @@ func (r *run) try() (again bool, err error) {
 	if err := r.take(); err != nil {
 		return false, err
 	}
+	if err := r.checkPoison(); err != nil {
+		return false, err
+	}
+	r.touched = false
 	visited := visit{peer: r.peer, run: r.peer.Runs()}
 	now := r.hint.Now
 	if r.started.IsZero() {
@@ -86,7 +94,7 @@ func (r *run) exchangeHeads(visited visit, now time.Time, fresh bool) *upstream.
 	if !opts.Finish {
 		ex.OnGone(r.onGone)
 	}
-	r.sendErr = r.send()
+	r.touched, r.sendErr = true, r.send()
 	if r.sendErr == nil || mayHaveAnswered(r.sendErr) {
 		err = r.receive()
 		if err == nil {

@@ -44,6 +44,8 @@ type Options struct {
 	Key    *proxy.Template // [method: hash KEY]: what the picker goes by; nil: no key
 	Sticky *Sticky         // [sticky]: the picker goes by a cookie; nil: it does not
 
+	Poison *PoisonGuard // [poison_guard]: one per group, shared by its locations; nil: none
+
 	SetHeader []Setting // [set_header], besides the fields that tell the peer about the client
 	Params    []Setting // [params]: CGI variables
 	Fields    FieldRules

@@ -52,6 +52,14 @@ func (r *run) logLane(lane upstream.Lane) {
 	r.ex.Log().Info("lane learned", "upstream", r.h.opts.Group.Name(), "location", r.ex.Route.Path, "lane", lane.String())
 }
 
+func (r *run) logPoison(v verdict) {
+	r.ex.Log().Error("request refused as poison", r.about("kills", v.kills, "left", seconds(v.left.Round(time.Second)))...)
+}
+
+func (r *run) logHung(processes int) {
+	r.ex.Log().Error("request hangs everywhere", r.about("processes", processes)...)
+}
+
 func (r *run) logNoSlot(timeout time.Duration) {
 	r.ex.Log().Error("no slot free", r.about("took", seconds(timeout))...)
 }

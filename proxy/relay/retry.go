@@ -84,6 +84,9 @@ func (r *run) judge(failure *upstream.Error, began time.Time) (again bool, err e
 	if failure != nil {
 		return r.judgeFailure(failure)
 	}
+	if r.h.opts.Poison != nil {
+		r.h.opts.Poison.absolve(r.ex)
+	}
 	if r.ex.Status() >= http.StatusInternalServerError {
 		r.incident()
 	}
@@ -106,6 +109,9 @@ func (r *run) judgeFailure(failure *upstream.Error) (again bool, err error) {
 		r.failed(failure)
 		r.lastAttempt().Status = http.StatusGatewayTimeout
 		r.report(upstream.Broken, failure.Phase)
+		if r.h.opts.Poison != nil {
+			r.h.opts.Poison.hung(r.ex, r.visits[len(r.visits)-1], r.hint.Now)
+		}
 		return false, &proxy.StatusError{Code: http.StatusGatewayTimeout, Cause: proxy.CauseStuck, Err: failure}
 	}
 	if failure.Kind == upstream.Canceled || r.stream.err != nil {
@@ -119,12 +125,18 @@ func (r *run) judgeFailure(failure *upstream.Error) (again bool, err error) {
 	died, outcome := r.died(failure), upstream.Broken
 	if died {
 		outcome = upstream.Died
+		r.noteDeath()
 	}
 	r.report(outcome, failure.Phase)
+	hung := r.noteHung(failure)
 	if r.h.opts.Retry.On&met == 0 || !r.repeatable(failure.Phase) {
 		return false, final
 	}
 	again = r.mayTryNext()
+	if again && hung {
+		r.logHung(r.hangs + r.deaths)
+		return false, &proxy.StatusError{Code: http.StatusGatewayTimeout, Cause: proxy.CausePoison, Err: failure}
+	}
 	if !again {
 		r.final = final
 		again = died && r.mayAwaitNext(failure.Phase)
@@ -193,9 +205,12 @@ func (r *run) inTime() bool {
 
 // mayAwaitNext says whether a request that no peer is left for may wait for the next process of one: the end of a process
 // is to cost no request. One that has reached a process, and may be what ended it, gets only one more chance, lest it end
-// all others, one after the other.
+// all others, one after the other; the guard against poison knows better.
 func (r *run) mayAwaitNext(phase upstream.Phase) bool {
-	if r.h.opts.Group.HoldTimeout() == 0 || r.h.opts.Retry.Tries > 0 || !r.inTime() || r.resent {
+	if r.h.opts.Group.HoldTimeout() == 0 || r.h.opts.Retry.Tries > 0 || !r.inTime() {
+		return false
+	}
+	if guard := r.h.opts.Poison; r.resent && (guard == nil || r.deaths > guard.opts.Kills) {
 		return false
 	}
 	r.resent = phase != upstream.Connecting

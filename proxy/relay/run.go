@@ -31,6 +31,10 @@ type run struct {
 	tries   int                // attempts made
 	started time.Time          // of the first attempt
 	sent    bool               // the request has reached a process: another attempt sends it again
+	touched bool               // the request was sent to the process of the present attempt
+	deaths  int                // processes that seemed to end with the request
+	hangs   int                // processes that let the request wait for too long
+	trail   *trail             // what it is suspected of; nil: nothing
 	resent  bool               // the request is on its way once more to the next process of a peer
 	final   *proxy.StatusError // what the client gets if no process comes for that
 	peer    *upstream.Peer     // of the present attempt or the last
@@ -120,5 +124,6 @@ func (r *run) end() {
 	r.visits = r.visits[:0]
 	r.waiter.Reset()
 	r.started, r.tries, r.sent, r.resent, r.final = time.Time{}, 0, false, false, nil
+	r.touched, r.deaths, r.hangs, r.trail = false, 0, 0, nil
 	h.runs.Put(r)
 }

@@ -23,9 +23,10 @@ type group struct {
 	peers   *upstream.Group
 	picker  balancer.Picker
 	pace    *relay.Pace
-	checker *health.Checker   // nil: the peers are not probed
-	backend *backend          // whose processes the peers are; nil: they are not ours
-	names   *resolve.Follower // of the host names among the peers; nil: there are none
+	poison  *relay.PoisonGuard // nil: off
+	checker *health.Checker    // nil: the peers are not probed
+	backend *backend           // whose processes the peers are; nil: they are not ours
+	names   *resolve.Follower  // of the host names among the peers; nil: there are none
 }
 
 // newGroup makes the group of an upstream and, with a backend, joins it, so that the peers get the states of its processes.
@@ -55,6 +56,11 @@ func (a *App) newGroup(u *configs.Upstream, ports []int, b *backend) (*group, er
 	}
 	if g.peers, err = upstream.NewGroup(opts); err != nil {
 		return nil, err
+	}
+	if guard := u.PoisonGuard; guard.Kills > 0 {
+		g.poison = relay.NewPoisonGuard(relay.PoisonOptions{
+			Group: g.peers, Supervised: b != nil, Kills: guard.Kills, Hold: time.Duration(guard.Hold),
+		})
 	}
 	if err := a.startChecker(g); err != nil {
 		return nil, err

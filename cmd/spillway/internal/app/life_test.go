@@ -78,6 +78,42 @@ func TestApp_BusyTimeoutEndsAStuckProcess(t *testing.T) {
 	}
 }
 
+// TestApp_ARequestThatCrashesProcessesIsRefused: it is tried on two of four, and then on no other.
+func TestApp_ARequestThatCrashesProcessesIsRefused(t *testing.T) {
+	r, addr, admin := serve(t, backend{processes: 4, version: "1", upstream: "concurrency: 1"}, "")
+	before := r.pids("a")
+	for _, query := range []string{"?id=1", "?id=2", "?id=3"} {
+		if response, _ := ask(t, "http://"+addr+"/crash"+query, nil); response.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("%s: got status %d, want 503", query, response.StatusCode)
+		}
+	}
+	if response, _ := ask(t, "http://"+addr, nil); response.StatusCode != http.StatusOK {
+		t.Errorf("got status %d of another page", response.StatusCode)
+	}
+	left := 0
+	for _, pid := range r.awaitReady(t, "a", 4) {
+		if slices.Contains(before, pid) {
+			left++
+		}
+	}
+	if left != 2 {
+		t.Errorf("got %d of 4 processes that were not ended, want 2", left)
+	}
+	poison := r.Status().Upstreams[0].Poison
+	if len(poison) != 1 || poison[0].Path != "/crash" || poison[0].Kills != 2 || poison[0].Refused != 3 || poison[0].Until == nil {
+		t.Errorf("got %+v in the status", poison)
+	}
+	for _, want := range []string{
+		`spillway_poison_refused_total{upstream="a"} 3`, `spillway_poison_requests{upstream="a"} 1`,
+		`spillway_responses_total{cause="poison",code="503",upstream="a"} 3`,
+	} {
+		eventually(t, want, func() bool {
+			_, body := ask(t, "http://"+admin+"/metrics", nil)
+			return strings.Contains(body, want)
+		})
+	}
+}
+
 func pidOf(response *http.Response) int {
 	pid := 0
 	_, _ = fmt.Sscan(response.Header.Get("X-Pid"), &pid)

@@ -159,6 +159,10 @@ func (a *App) groupSeries(name string) (remove []func()) {
 		func(g *group) float64 { return float64(g.peers.Queue().TimedOut) })
 	counter("spillway_queue_wait_seconds_total", "Time that requests have waited, all together.",
 		func(g *group) float64 { return g.peers.Queue().Waited.Seconds() })
+	counter("spillway_poison_refused_total", "Requests that were refused because such requests have ended processes.",
+		func(g *group) float64 { return float64(g.poison.Refused()) })
+	gauge("spillway_poison_requests", "Requests, by method, host, path and parameters, that have ended processes lately.",
+		func(g *group) float64 { return float64(len(g.poison.Suspects(time.Now()))) })
 	counter("spillway_retry_budget_used_total", "Attempts that sent a request again which had reached a process.",
 		func(g *group) float64 { return float64(g.peers.Retries(time.Now()).Total) })
 	counter("spillway_retry_budget_denied_total", "Failures that were final because the budget of retries was used up.",

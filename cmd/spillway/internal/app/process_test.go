@@ -48,6 +48,7 @@ func beAProcess(port, number string) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	})
+	mux.HandleFunc("/crash", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
 	mux.HandleFunc("/stuck", func(http.ResponseWriter, *http.Request) { select {} })
 	listener, err := net.Listen("tcp4", "127.0.0.1:"+port)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"spillway/proxy/relay"
 	"spillway/upstream"
 	"spillway/upstream/supervisor"
 )
@@ -64,14 +65,15 @@ type WhyStatus struct {
 
 // UpstreamStatus is a group and its peers.
 type UpstreamStatus struct {
-	Name     string       `json:"name"`
-	Protocol string       `json:"protocol"`
-	Idle     int64        `json:"idle_connections"`
-	Queue    QueueStatus  `json:"queue"`
-	Retries  RetryStatus  `json:"retries"`
-	Exits    ExitsStatus  `json:"exits,omitempty"` // of its processes, by reason
-	Names    []NameStatus `json:"names,omitempty"` // host names among the peers
-	Peers    []PeerStatus `json:"peers"`
+	Name     string         `json:"name"`
+	Protocol string         `json:"protocol"`
+	Idle     int64          `json:"idle_connections"`
+	Queue    QueueStatus    `json:"queue"`
+	Retries  RetryStatus    `json:"retries"`
+	Poison   []PoisonStatus `json:"poison,omitempty"` // requests that have ended processes, the latest first
+	Exits    ExitsStatus    `json:"exits,omitempty"`  // of its processes, by reason
+	Names    []NameStatus   `json:"names,omitempty"`  // host names among the peers
+	Peers    []PeerStatus   `json:"peers"`
 }
 
 // QueueStatus counts requests that found no free slot, or no process.
@@ -94,6 +96,17 @@ type RetryStatus struct {
 	Allowed int    `json:"allowed"` // in the last ten seconds, by the budget; 0: there is none
 	Total   uint64 `json:"total"`   // since the configuration of the upstream was loaded, as the next one
 	Denied  uint64 `json:"denied"`  // failures that were final because the budget was used up
+}
+
+// PoisonStatus is a request that has ended processes, and all that look the same.
+type PoisonStatus struct {
+	Method  string     `json:"method"`
+	Host    string     `json:"host"`
+	Path    string     `json:"path"`
+	Kills   int        `json:"kills"` // ends of processes, of the last minutes
+	Last    time.Time  `json:"last"`
+	Until   *time.Time `json:"refused_until,omitempty"` // nil: it is not refused
+	Refused int        `json:"refused"`
 }
 
 // ExitsStatus counts ends of processes by their reason.
@@ -166,6 +179,7 @@ func (g *group) status(now time.Time) UpstreamStatus {
 		status.Queue.Lanes[upstream.Lane(lane).String()] = n
 	}
 	status.Names = g.nameStatus()
+	status.Poison = newPoisonStatus(g.poison.Suspects(now))
 	processes := map[int]*ProcessStatus{}
 	if g.backend != nil {
 		processes = g.backend.status()
@@ -183,6 +197,19 @@ func (g *group) status(now time.Time) UpstreamStatus {
 		status.Peers = append(status.Peers, peer)
 	}
 	return status
+}
+
+func newPoisonStatus(suspects []relay.Suspect) []PoisonStatus {
+	var all []PoisonStatus
+	for i := range suspects {
+		s := &suspects[i]
+		shown := PoisonStatus{Method: s.Method, Host: s.Host, Path: s.Path, Kills: s.Kills, Last: s.Last, Refused: s.Refused}
+		if !s.Until.IsZero() {
+			shown.Until = &s.Until
+		}
+		all = append(all, shown)
+	}
+	return all
 }
 
 // status returns the state of each port.

@@ -1,0 +1,76 @@
+package relay
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"spillway/proxy"
+	"spillway/upstream"
+)
+
+var errPoison = errors.New("the request ends processes")
+
+// What an exchange has to do with the guard against requests that end processes; poison.go has the rules.
+
+// checkPoison refuses the request if it is known to end processes; it gives back a slot that it holds.
+func (r *run) checkPoison() error {
+	if r.h.opts.Poison == nil {
+		return nil
+	}
+	v, held := r.h.opts.Poison.held(r.ex, time.Now())
+	if !held {
+		return nil
+	}
+	if r.holds {
+		r.free()
+	}
+	r.peer = nil // the line is about the group
+	r.logPoison(v)
+	code := http.StatusServiceUnavailable
+	if v.hung {
+		code = http.StatusGatewayTimeout
+	}
+	r.noAttempt(code, errPoison)
+	return &proxy.StatusError{Code: code, Cause: proxy.CausePoison, Err: errPoison, RetryAfter: max(v.left, time.Second)}
+}
+
+// noteDeath suspects the request of having ended the process of the present attempt.
+func (r *run) noteDeath() {
+	if guard := r.h.opts.Poison; guard != nil && r.touched {
+		r.deaths++
+		if r.trail == nil {
+			r.trail = &trail{}
+		}
+		guard.suspect(r.ex, r.trail, r.visits[len(r.visits)-1], r.hint.Now)
+	}
+}
+
+// noteHung says whether the request has hung at as many processes as may be, this one included: it is not sent to another.
+func (r *run) noteHung(failure *upstream.Error) bool {
+	guard := r.h.opts.Poison
+	if guard == nil || failure.Kind != upstream.TimedOut || !r.touched {
+		return false
+	}
+	r.hangs++
+	return r.hangs+r.deaths >= guard.opts.Kills
+}
+
+// awaitVerdict waits until it is known what became of the processes, before the request is sent to one more than it may end.
+func (r *run) awaitVerdict() {
+	guard := r.h.opts.Poison
+	if guard == nil || r.trail == nil || r.deaths < guard.opts.Kills {
+		return
+	}
+	left := make(chan struct{})
+	if !r.h.opts.Finish {
+		r.ex.OnGone(func() { close(left) })
+	}
+	for _, s := range *r.trail {
+		select {
+		case <-s.judged: // comes by a timer
+		case <-left:
+		}
+	}
+	r.ex.OnGone(nil)
+}
