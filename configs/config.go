@@ -118,6 +118,7 @@ type Settings struct {
 	ConnectTimeout Duration
 	SendTimeout    Duration // between two writes to the peer
 	ReadTimeout    Duration // between two reads from the peer
+	Deadline       Duration // for the head of the response, waits and attempts together; 0 is no limit
 
 	Upgrade        bool     // a client that asks for another protocol gets it when the peer agrees; HTTP only
 	UpgradeTimeout Duration // between two transfers, in whichever direction, after that

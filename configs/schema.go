@@ -97,6 +97,7 @@ func settingFields() []field[Settings] {
 		value("upgrade", (*reader).flag, func(s *Settings) *bool { return &s.Upgrade }),
 		value("upgrade_timeout", (*reader).timeout, func(s *Settings) *Duration { return &s.UpgradeTimeout }),
 		value("early_hints", (*reader).flag, func(s *Settings) *bool { return &s.EarlyHints }),
+		value("deadline", offOr((*reader).duration), func(s *Settings) *Duration { return &s.Deadline }),
 		value("next_upstream", (*reader).nextUpstream, func(s *Settings) *[]string { return &s.Retry.On }),
 		value("next_upstream_tries", number(0, anyCount), func(s *Settings) *int { return &s.Retry.Tries }),
 		value("next_upstream_timeout", (*reader).duration, func(s *Settings) *Duration { return &s.Retry.Timeout }),

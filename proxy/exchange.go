@@ -115,7 +115,8 @@ const (
 	CauseNoSlot      Cause = "no_slot"           // all slots stayed in use
 	CauseNoProcess   Cause = "no_process"        // no process became ready
 	CauseStuck       Cause = "process_stuck"     // the busy timeout
-	CausePoison      Cause = "poison"            // the request ends processes, or hangs in all
+	CauseDeadline    Cause = "deadline"
+	CausePoison      Cause = "poison" // the request ends processes, or hangs in all
 	CauseClientGone  Cause = "client_gone"
 	CauseRequestBody Cause = "request_body"
 	CauseInternal    Cause = "internal"

@@ -16,6 +16,8 @@ type Timeouts struct {
 	Connect time.Duration // connect_timeout
 	Send    time.Duration // send_timeout
 	Read    time.Duration // read_timeout
+
+	Until time.Time // no wait goes on after this, however long it may last; zero: no such moment. See Conn.Unbind
 }
 
 // Conn is a leased connection to a peer. Apart from Cancel, one goroutine at a time uses it; after Upgrade, one may read while
@@ -129,7 +131,7 @@ func (c *Conn) armRead() {
 	if c.upgraded {
 		return
 	}
-	if deadline, late := due(c.readDeadline, c.timeouts.Read); late {
+	if deadline, late := c.due(c.readDeadline, c.timeouts.Read); late {
 		c.readDeadline = deadline
 		_ = c.net.SetReadDeadline(deadline)
 		c.keepCanceled()
@@ -137,7 +139,7 @@ func (c *Conn) armRead() {
 }
 
 func (c *Conn) armWrite() {
-	if deadline, late := due(c.writeDeadline, c.timeouts.Send); late {
+	if deadline, late := c.due(c.writeDeadline, c.timeouts.Send); late {
 		c.writeDeadline = deadline
 		_ = c.net.SetWriteDeadline(deadline)
 		c.keepCanceled()
@@ -149,6 +151,18 @@ func (c *Conn) keepCanceled() {
 	if c.canceled.Load() {
 		_ = c.net.SetDeadline(time.Unix(1, 0))
 	}
+}
+
+// Unbind ends what Timeouts.Until began.
+func (c *Conn) Unbind() { c.timeouts.Until = time.Time{} }
+
+// due is the function due, under the deadline of the lease.
+func (c *Conn) due(armed time.Time, timeout time.Duration) (deadline time.Time, late bool) {
+	if until := c.timeouts.Until; !until.IsZero() {
+		timeout = min(timeout, time.Until(until))
+		return time.Now().Add(timeout), true
+	}
+	return due(armed, timeout)
 }
 
 // due says whether the armed deadline does not fit a wait of timeout that begins now, and which one does. Timeouts

@@ -53,7 +53,7 @@ func (p *Peer) dial(timeouts Timeouts) (*Conn, error) {
 	if p.State() != Serving {
 		return nil, &Error{Phase: Connecting, Kind: Refused, Text: "connect() not tried", Err: ErrNotServing}
 	}
-	dialer := net.Dialer{Timeout: timeouts.Connect, KeepAlive: -1}
+	dialer := net.Dialer{Timeout: timeouts.Connect, Deadline: timeouts.Until, KeepAlive: -1}
 	nc, err := dialer.Dial(p.network, p.target)
 	if err != nil {
 		return nil, connectError(err)

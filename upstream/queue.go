@@ -43,6 +43,7 @@ var (
 	ErrNoPeers    = errors.New("no live upstreams") // nobody serves and nobody is expected
 	ErrQueueFull  = errors.New("queue is full")     // as many requests wait as may
 	ErrClientFull = errors.New("client has as many requests waiting as it may")
+	ErrLate       = errors.New("no time is left")         // Waiter.Until is over
 	ErrNoSlot     = errors.New("no slot became free")     // within the timeout of the queue
 	ErrNoProcess  = errors.New("no process became ready") // within the timeout of holding
 	ErrLeft       = errors.New("client left")             // Leave was called
@@ -376,8 +377,10 @@ func (q *queue) expire(now time.Time) {
 		q.spend(w, now)
 		w.why = q.reasonOf(w, now)
 		switch {
-		case w.why == hopeless, !w.Until.IsZero() && now.After(w.Until):
+		case w.why == hopeless:
 			q.finish(w, now, grant{err: ErrNoPeers})
+		case !w.Until.IsZero() && now.After(w.Until):
+			q.finish(w, now, grant{err: ErrLate})
 		case w.spent[w.why] >= q.timeout[w.why]:
 			q.timedOut.Add(1)
 			q.finish(w, now, grant{err: [...]error{forSlot: ErrNoSlot, forProcess: ErrNoProcess}[w.why]})

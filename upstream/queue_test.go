@@ -212,7 +212,7 @@ func TestQueue_TimesOut(t *testing.T) {
 		about(both, upstream.ErrNoProcess, 70)
 		until := q.asker()
 		until.wait.Until = time.Now().Add(5 * time.Second)
-		about(until.join(), upstream.ErrNoPeers, 5)
+		about(until.join(), upstream.ErrLate, 5)
 		if got := g.Queue(); got.TimedOut != 3 || until.wait.Total < 5*time.Second {
 			t.Errorf("got %+v, the last after %v, want 3 timed out, 5 s", got, until.wait.Total)
 		}

@@ -29,6 +29,8 @@ func words(message string) string {
 		return "queue is full for this client ({waiting} of its requests wait) while connecting to upstream"
 	case "lane learned":
 		return "lane learned: location {location} of upstream {upstream} is {lane} from now on"
+	case "deadline passed":
+		return "request has no answer within its deadline ({took})[ while {phase}]"
 	case "request refused as poison":
 		return "request is refused for {left}: {kills} processes have ended with it (poison_guard) while connecting to upstream"
 	case "request hangs everywhere":

@@ -77,6 +77,9 @@ func TestHandler_NginxWords(t *testing.T) {
 	f(errorlog.LevelError, "client queue full", with(group, "waiting", 250),
 		"[error] 4360#4360: *967 queue is full for this client (250 of its requests wait) while connecting to upstream, "+
 			who+", "+groupURL+", "+host+", "+from)
+	f(errorlog.LevelError, "deadline passed", with(peer, "took", "5s", "phase", "reading response header from upstream"),
+		"[error] 4360#4360: *967 request has no answer within its deadline (5s) while reading response header from upstream, "+
+			who+", "+httpURL+", "+host+", "+from)
 	f(errorlog.LevelError, "request refused as poison", with(group, "kills", 2, "left", "60s"),
 		"[error] 4360#4360: *967 request is refused for 60s: 2 processes have ended with it (poison_guard) while connecting to upstream, "+
 			who+", "+groupURL+", "+host+", "+from)

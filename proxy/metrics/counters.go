@@ -48,7 +48,7 @@ func (c *codes) add(status int) {
 // causes are the values of the label cause.
 var causes = [...]proxy.Cause{
 	proxy.CauseRefused, proxy.CauseFailed, proxy.CauseTimeout, proxy.CauseInvalid, proxy.CauseNoPeers,
-	proxy.CauseQueueFull, proxy.CauseClientFull, proxy.CauseNoSlot, proxy.CauseNoProcess, proxy.CauseStuck, proxy.CausePoison,
+	proxy.CauseQueueFull, proxy.CauseClientFull, proxy.CauseNoSlot, proxy.CauseNoProcess, proxy.CauseStuck, proxy.CausePoison, proxy.CauseDeadline,
 	proxy.CauseClientGone, proxy.CauseRequestBody, proxy.CauseInternal, "other",
 }
 

@@ -74,6 +74,24 @@ func TestMetrics_ExpectShowsZeros(t *testing.T) {
 	}
 }
 
+// TestMetrics_WaitsInTheQueue: only requests that had to wait are in the histogram.
+func TestMetrics_WaitsInTheQueue(t *testing.T) {
+	m := metrics.New(metrics.Options{})
+	for _, queued := range []time.Duration{0, 40 * time.Millisecond, 2 * time.Second} {
+		ex := relayed()
+		ex.Queued = queued
+		m.Observe(ex)
+	}
+	got := scrape(t, m)
+	for series, want := range map[string]float64{
+		`spillway_queue_wait_seconds_count{upstream="app"}`: 2, `spillway_queue_wait_seconds_sum{upstream="app"}`: 2.04,
+	} {
+		if got[series] != want {
+			t.Errorf("%s: got %v, want %v", series, got[series], want)
+		}
+	}
+}
+
 func TestMetrics_OddExchanges(t *testing.T) {
 	m := metrics.New(metrics.Options{})
 	ex := relayed()

@@ -22,6 +22,7 @@ const noTime = time.Duration(-1)
 func (r *run) attempts() error {
 	r.describe()
 	r.waiter.Lane = r.h.lane()
+	r.setDeadline()
 	r.buffer = r.h.opts.Arena.Get(r.h.opts.Limits.BufferSize)
 	if err := r.checkPoison(); err != nil {
 		return err
@@ -43,6 +44,9 @@ func (r *run) try() (again bool, err error) {
 	}
 	if err := r.checkPoison(); err != nil {
 		return false, err
+	}
+	if r.late() {
+		return false, r.tooLate()
 	}
 	r.touched = false
 	visited := visit{peer: r.peer, run: r.peer.Runs()}
@@ -82,7 +86,9 @@ func (r *run) exchangeHeads(visited visit, now time.Time, fresh bool) *upstream.
 		Peer: r.peer.Address(), Run: visited.run, Began: now, Connect: noTime, Head: noTime, Response: noTime,
 	})
 	record := r.lastAttempt()
-	conn, err := r.peer.Lease(opts.Timeouts, fresh)
+	timeouts := opts.Timeouts
+	timeouts.Until = r.until
+	conn, err := r.peer.Lease(timeouts, fresh)
 	if err != nil {
 		r.reused = false
 		record.Response = time.Since(now)
@@ -116,6 +122,7 @@ func (r *run) exchangeHeads(visited visit, now time.Time, fresh bool) *upstream.
 		return failure
 	}
 	record.Status = ex.Status()
+	conn.Unbind()
 	return nil
 }
 

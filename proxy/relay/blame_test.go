@@ -65,6 +65,20 @@ func TestPoisonGuard_HoldsForAWhile(t *testing.T) {
 	g.want(t, ex, 404, true)
 }
 
+// TestPoisonGuard_ForgetsByItself: when nobody is suspected any more, requests are not looked up.
+func TestPoisonGuard_ForgetsByItself(t *testing.T) {
+	g := newTrial()
+	g.end(asking("/"), 0, 1)
+	g.want(t, asking("/other"), 300, false)
+	if g.known.Load() != 1 {
+		t.Error("forgotten too soon")
+	}
+	g.want(t, asking("/other"), 361, false)
+	if g.known.Load() != 0 {
+		t.Error("still known")
+	}
+}
+
 // TestPoisonGuard_WeighsSuspects: of four requests at a process one has a quarter of the blame.
 func TestPoisonGuard_WeighsSuspects(t *testing.T) {
 	g, ex := newTrial(), asking("/")

@@ -24,6 +24,8 @@ type Options struct {
 	Unbuffer bool              // [buffering off]: the peer is read at the client's speed, with one buffer
 	Timeouts upstream.Timeouts // [connect_timeout, send_timeout, read_timeout]
 	Retry    RetryPolicy       // [next_upstream ...]
+	// [deadline]: from when the request is there to the head of the response, waits and attempts together; 0 is no limit.
+	Deadline time.Duration
 	// [busy_timeout]: an attempt that takes longer, to the last byte of the peer's response, is ended; 0: none. Waiting for the
 	// client, to send its body or to take the response, does not count. OnStuck, if it is not nil, is told the peer and how
 	// long ago the attempt began; the peer is not given to another process before it returns, and it must not block.

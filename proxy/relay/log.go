@@ -52,6 +52,10 @@ func (r *run) logLane(lane upstream.Lane) {
 	r.ex.Log().Info("lane learned", "upstream", r.h.opts.Group.Name(), "location", r.ex.Route.Path, "lane", lane.String())
 }
 
+func (r *run) logTooLate(phase upstream.Phase) {
+	r.ex.Log().Error("deadline passed", r.about("took", seconds(r.h.opts.Deadline), "phase", phase.String())...)
+}
+
 func (r *run) logPoison(v verdict) {
 	r.ex.Log().Error("request refused as poison", r.about("kills", v.kills, "left", seconds(v.left.Round(time.Second)))...)
 }

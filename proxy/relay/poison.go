@@ -54,6 +54,7 @@ type PoisonGuard struct {
 	mu       sync.Mutex // guards all below
 	suspects map[uint64]*suspect
 	ends     []*end // the last ones, oldest first
+	tidied   time.Time
 }
 
 // suspect is a request, and all that look the same: method, host, path and the names of its parameters.
@@ -117,6 +118,10 @@ func (g *PoisonGuard) held(ex *proxy.Exchange, now time.Time) (v verdict, held b
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if now.Sub(g.tidied) > time.Minute { // or requests would be looked up for as long as nobody else is suspected
+		g.tidied = now
+		g.makeRoom(now)
+	}
 	s := g.suspects[g.print(ex)]
 	switch {
 	case s == nil || s.until.IsZero():

@@ -198,6 +198,7 @@ func cutResponse(t *testing.T, wire upstreamtest.Wire, a upstreamtest.Answer, un
 		if !bytes.Equal(got.body, proxy.Page(502)) || rec.Cause != proxy.CauseFailed {
 			t.Errorf("got %.60q, cause %q", got.body, rec.Cause)
 		}
+	case got.status == 504 && rec.Cause == proxy.CauseTimeout: // on a busy machine the peer was too slow for the timeout
 	case got.err == nil:
 		t.Errorf("%d bytes, unbuffer %v: got a response that looks complete: %d, %d bytes", len(a.Body), unbuffer, got.status, len(got.body))
 	case !bytes.HasPrefix(a.Body, got.body):

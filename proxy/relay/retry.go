@@ -117,8 +117,12 @@ func (r *run) judgeFailure(failure *upstream.Error) (again bool, err error) {
 	if failure.Kind == upstream.Canceled || r.stream.err != nil {
 		return false, r.abandon(failure)
 	}
+	if failure.Kind == upstream.TimedOut && r.late() {
+		return false, r.lateAttempt(failure)
+	}
 	met, final := ofFailure(failure.Kind)
 	final.Err = failure
+	r.last = final
 	r.lastAttempt().Status = final.Code
 	r.failed(failure)
 	r.logFailed(failure)
@@ -200,7 +204,7 @@ func (r *run) mayTryNext() bool {
 
 func (r *run) inTime() bool {
 	limit := r.h.opts.Retry.Timeout
-	return limit == 0 || time.Since(r.started) < limit
+	return (limit == 0 || time.Since(r.started) < limit) && !r.late()
 }
 
 // mayAwaitNext says whether a request that no peer is left for may wait for the next process of one: the end of a process

@@ -29,6 +29,8 @@ type run struct {
 	visits  []visit // the peers that were tried; hint.Tried are those of them that are still in the group
 	waiter  upstream.Waiter
 	tries   int                // attempts made
+	until   time.Time          // when the head of the response has to be there; zero: no such moment
+	last    *proxy.StatusError // what the last attempt led to, unless it was answered
 	started time.Time          // of the first attempt
 	sent    bool               // the request has reached a process: another attempt sends it again
 	touched bool               // the request was sent to the process of the present attempt
@@ -124,6 +126,7 @@ func (r *run) end() {
 	r.visits = r.visits[:0]
 	r.waiter.Reset()
 	r.started, r.tries, r.sent, r.resent, r.final = time.Time{}, 0, false, false, nil
+	r.until, r.last = time.Time{}, nil
 	r.touched, r.deaths, r.hangs, r.trail = false, 0, 0, nil
 	h.runs.Put(r)
 }

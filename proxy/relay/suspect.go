@@ -26,6 +26,7 @@ func (r *run) checkPoison() error {
 		r.free()
 	}
 	r.peer = nil // the line is about the group
+	r.incident()
 	r.logPoison(v)
 	code := http.StatusServiceUnavailable
 	if v.hung {

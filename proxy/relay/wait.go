@@ -62,8 +62,11 @@ func (r *run) wait() (*upstream.Peer, error) {
 		w.Since, w.Client = r.hint.Now, clientOf(ex.RemoteAddr)
 	}
 	w.Retry = len(r.visits) > 0
+	w.Until = r.until
 	if limit := r.h.opts.Retry.Timeout; limit > 0 && w.Retry {
-		w.Until = r.started.Add(limit)
+		if end := r.started.Add(limit); w.Until.IsZero() || end.Before(w.Until) {
+			w.Until = end
+		}
 	}
 	r.h.opts.Group.Join(w)
 	if !r.h.opts.Finish {
@@ -148,6 +151,10 @@ func (r *run) unserved(err error) error {
 	r.incident()
 	group := r.h.opts.Group
 	switch {
+	case errors.Is(err, upstream.ErrLate) && r.late():
+		return r.tooLate()
+	case errors.Is(err, upstream.ErrLate) && r.last != nil:
+		return r.last
 	case errors.Is(err, upstream.ErrQueueFull):
 		r.logQueueFull(group.Queue().Length)
 		return r.later(proxy.CauseQueueFull, err)

@@ -107,7 +107,7 @@ func (g *generation) newRelay(l *configs.Location, parts parts) (*relay.Handler,
 		Timeouts: upstream.Timeouts{
 			Connect: time.Duration(s.ConnectTimeout), Send: time.Duration(s.SendTimeout), Read: time.Duration(s.ReadTimeout),
 		},
-		Retry:     newRetryPolicy(&s.Retry),
+		Retry: newRetryPolicy(&s.Retry), Deadline: time.Duration(s.Deadline),
 		SetHeader: setHeader, Params: params, Fields: fields,
 		BodyMemory: int(s.Request.BufferSize), BodyLimit: int64(s.Request.MaxSize),
 		StreamBody: !s.Request.Buffering, Finish: s.IgnoreClientAbort,
