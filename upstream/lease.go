@@ -69,7 +69,8 @@ func (p *Peer) dial(timeouts Timeouts) (*Conn, error) {
 // Refuses says whether nobody listens at the peer: a connection is made, and closed if it comes about. It takes as long as patience
 // at most; a peer that says nothing for so long does not refuse.
 func (p *Peer) Refuses(patience time.Duration) bool {
-	nc, err := net.DialTimeout(p.network, p.target, patience)
+	dialer := net.Dialer{Timeout: patience, KeepAlive: -1}
+	nc, err := dialer.Dial(p.network, p.target)
 	if err == nil {
 		_ = nc.Close()
 		return false

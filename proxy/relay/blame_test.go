@@ -31,7 +31,7 @@ func (g *trial) end(ex *proxy.Exchange, second, requests int) {
 	defer g.mu.Unlock()
 	g.n++
 	e := &end{visit: visit{peer: (*upstream.Peer)(nil), run: g.n}, at: g.at(second), most: requests}
-	g.blame(g.of(ex, g.print(ex), e.at), e, e.at.Add(-time.Second/2))
+	g.blame(g.of(ex, g.shapeOf(ex), e.at), e, e.at.Add(-time.Second/2))
 }
 
 func asking(target string) *proxy.Exchange {
@@ -101,13 +101,13 @@ func TestPoisonGuard_OneEventCountsOnce(t *testing.T) {
 	g.want(t, ex, 4, true)
 }
 
-func TestPoisonGuard_PrintsAreOfTheShape(t *testing.T) {
+func TestPoisonGuard_ShapeIsWhatLooksTheSame(t *testing.T) {
 	g := newTrial()
 	f := func(a, b string, same bool) {
 		t.Helper()
 		x, y := asking("/p"), asking("/p")
 		x.Query, y.Query = []byte(a), []byte(b)
-		if got := g.print(x) == g.print(y); got != same {
+		if got := g.shapeOf(x) == g.shapeOf(y); got != same {
 			t.Errorf("%q and %q: got the same %v", a, b, got)
 		}
 	}
@@ -119,7 +119,7 @@ func TestPoisonGuard_PrintsAreOfTheShape(t *testing.T) {
 	f("a=1", "", false)
 	x, y := asking("/p"), asking("/p")
 	y.Method = []byte("PUT")
-	if g.print(x) == g.print(y) {
+	if g.shapeOf(x) == g.shapeOf(y) {
 		t.Error("got the same for two methods")
 	}
 }

@@ -16,9 +16,10 @@ import (
 // presses reload. The guard of a group finds out which requests those are:
 //
 //  1. Suspect notes a request that was at a process when its connection ended without a byte of an answer.
-//  2. A moment later the guard looks what became of the process. If it has ended, the request has a part in that: one by the number
-//     of requests that were there. It has none when processes end that it was not at, for then something else ends them, nor
-//     when its attempt began before the last end that counts against it: that was the same event.
+//  2. A moment later the guard looks what became of the process. If it has ended, the request has a part in that: one by the
+//     number of requests that were there, and all of it if the process was killed because the request hung. It has none when
+//     processes end that it was not at, for then something else ends them, nor when its attempt began before the last end that
+//     counts against it: that was the same event.
 //  3. A request whose parts amount to Kills is Held: like all that look the same, it is refused for a while. After that one of
 //     them may try again, and one more end holds them at once.
 //  4. Absolve forgets a request that was answered.
@@ -77,7 +78,7 @@ type end struct {
 
 	at     time.Time
 	most   int      // requests that were there at once
-	prints []uint64 // of those that may have caused it
+	shapes []uint64 // of those that may have caused it
 	killed bool     // because of one of them, which is known: the others are innocent
 }
 
@@ -92,8 +93,8 @@ func NewPoisonGuard(opts PoisonOptions) *PoisonGuard {
 	return &PoisonGuard{opts: opts, seed: maphash.MakeSeed(), suspects: map[uint64]*suspect{}}
 }
 
-// print returns the fingerprint of a request. The order of its parameters is no part of it.
-func (g *PoisonGuard) print(ex *proxy.Exchange) uint64 {
+// shapeOf returns the fingerprint of a request. The order of its parameters is no part of it.
+func (g *PoisonGuard) shapeOf(ex *proxy.Exchange) uint64 {
 	sum := maphash.Bytes(g.seed, ex.Method)*3 + maphash.Bytes(g.seed, ex.Host)*5 + maphash.Bytes(g.seed, ex.Path)*7
 	rest := ex.Query
 	for len(rest) > 0 {
@@ -122,7 +123,7 @@ func (g *PoisonGuard) held(ex *proxy.Exchange, now time.Time) (v verdict, held b
 		g.tidied = now
 		g.makeRoom(now)
 	}
-	s := g.suspects[g.print(ex)]
+	s := g.suspects[g.shapeOf(ex)]
 	switch {
 	case s == nil || s.until.IsZero():
 		return v, false
@@ -149,24 +150,24 @@ func (g *PoisonGuard) absolve(ex *proxy.Exchange) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if s := g.suspects[g.print(ex)]; s != nil && s.pending == 0 {
-		g.forget(g.print(ex))
+	if s := g.suspects[g.shapeOf(ex)]; s != nil && s.pending == 0 {
+		g.forget(g.shapeOf(ex))
 	}
 }
 
 // forget drops what is known of a request; the caller holds the lock, as for all below that do not take it.
-func (g *PoisonGuard) forget(print uint64) {
-	delete(g.suspects, print)
+func (g *PoisonGuard) forget(shape uint64) {
+	delete(g.suspects, shape)
 	g.known.Store(int64(len(g.suspects)))
 }
 
 // of returns what is known of a request, or begins with nothing.
-func (g *PoisonGuard) of(ex *proxy.Exchange, print uint64, now time.Time) *suspect {
-	s := g.suspects[print]
+func (g *PoisonGuard) of(ex *proxy.Exchange, shape uint64, now time.Time) *suspect {
+	s := g.suspects[shape]
 	if s == nil {
 		g.makeRoom(now)
 		s = &suspect{method: string(ex.Method), host: short(ex.Host), path: short(ex.Path)}
-		g.suspects[print] = s
+		g.suspects[shape] = s
 		g.known.Store(int64(len(g.suspects)))
 	}
 	return s
@@ -180,13 +181,13 @@ func short(text []byte) string {
 // makeRoom drops the requests that are suspected no longer, and the oldest one when there are too many.
 func (g *PoisonGuard) makeRoom(now time.Time) {
 	oldest := uint64(0)
-	for print, s := range g.suspects {
+	for shape, s := range g.suspects {
 		switch {
 		case s.pending > 0:
 		case now.Sub(s.last) > suspectsForget && now.After(s.until):
-			g.forget(print)
+			g.forget(shape)
 		case g.suspects[oldest] == nil || s.last.Before(g.suspects[oldest].last):
-			oldest = print
+			oldest = shape
 		}
 	}
 	if len(g.suspects) >= maxSuspects {
@@ -209,12 +210,13 @@ func (g *PoisonGuard) endOf(v visit, now time.Time) *end {
 
 // suspicion is a request whose connection ended without an answer.
 type suspicion struct {
-	print   uint64
+	shape   uint64
 	suspect *suspect
 	end     *end
 	trail   *trail
 	began   time.Time
-	judged  chan struct{} // closed when the verdict is there
+	failing []*upstream.Peer // out of use before, of those that nobody supervises: that they refuse is no news
+	judged  chan struct{}    // closed when the verdict is there
 }
 
 // trail are the suspicions of one exchange; it grows under the lock of the guard.
@@ -231,12 +233,17 @@ func (g *PoisonGuard) suspect(ex *proxy.Exchange, t *trail, at visit, began time
 	now, inflight := time.Now(), int(at.peer.Inflight())
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	print := g.print(ex)
-	s := &suspicion{print: print, suspect: g.of(ex, print, now), end: g.endOf(at, now), trail: t, began: began, judged: make(chan struct{})}
+	shape := g.shapeOf(ex)
+	s := &suspicion{shape: shape, suspect: g.of(ex, shape, now), end: g.endOf(at, now), trail: t, began: began, judged: make(chan struct{})}
 	*t = append(*t, s)
+	for _, p := range g.opts.Group.Peers() {
+		if !g.opts.Supervised && p.Disabled(now) {
+			s.failing = append(s.failing, p)
+		}
+	}
 	s.suspect.pending++
 	s.end.most = max(s.end.most, inflight)
-	s.end.prints = append(s.end.prints, print)
+	s.end.shapes = append(s.end.shapes, shape)
 	time.AfterFunc(moment, func() { g.judge(s) })
 }
 
@@ -250,8 +257,8 @@ func (g *PoisonGuard) judge(s *suspicion) {
 	if ended && !s.end.killed {
 		g.blame(s.suspect, s.end, s.began)
 	}
-	if s.suspect.kills == 0 && s.suspect.pending == 0 && g.suspects[s.print] == s.suspect {
-		g.forget(s.print)
+	if s.suspect.kills == 0 && s.suspect.pending == 0 && g.suspects[s.shape] == s.suspect {
+		g.forget(s.shape)
 	}
 }
 
@@ -269,7 +276,7 @@ func (g *PoisonGuard) hasOtherCause(s *suspicion) bool {
 	peers := g.opts.Group.Peers()
 	var ends []visit
 	for _, p := range peers {
-		if v, ended := g.lately(p, s.end.at.Add(-together)); ended {
+		if v, ended := g.lately(p, s.end.at.Add(-together)); ended && !slices.Contains(s.failing, p) {
 			ends = append(ends, v)
 		}
 	}
@@ -280,7 +287,7 @@ func (g *PoisonGuard) hasOtherCause(s *suspicion) bool {
 		return len(others) > 0
 	}
 	sameAt := func(v visit) bool {
-		return slices.ContainsFunc(g.ends, func(e *end) bool { return e.visit == v && slices.Contains(e.prints, s.print) })
+		return slices.ContainsFunc(g.ends, func(e *end) bool { return e.visit == v && slices.Contains(e.shapes, s.shape) })
 	}
 	return slices.ContainsFunc(others, func(v visit) bool { return !sameAt(v) })
 }
@@ -302,7 +309,11 @@ func (g *PoisonGuard) blame(s *suspect, e *end, began time.Time) {
 	if e.at.Sub(s.last) > suspectsForget {
 		s.parts, s.kills = 0, 0
 	}
-	s.parts += 1 / float64(max(e.most, 1))
+	if e.killed {
+		s.parts++
+	} else {
+		s.parts += 1 / float64(max(e.most, 1))
+	}
 	s.kills++
 	s.began, s.last, s.hung = began, e.at, e.killed
 	if s.parts >= float64(g.opts.Kills)-0.001 { // thirds do not add up to one
@@ -312,12 +323,12 @@ func (g *PoisonGuard) blame(s *suspect, e *end, began time.Time) {
 
 // hung notes that a process is killed because of the request of ex, which hangs there.
 func (g *PoisonGuard) hung(ex *proxy.Exchange, at visit, began time.Time) {
-	now, inflight := time.Now(), int(at.peer.Inflight())
+	now := time.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	e := g.endOf(at, now)
-	e.killed, e.most = true, max(e.most, inflight)
-	g.blame(g.of(ex, g.print(ex), now), e, began)
+	e.killed = true
+	g.blame(g.of(ex, g.shapeOf(ex), now), e, began)
 }
 
 // Suspect is a request that has ended processes, and all that look the same.

@@ -193,7 +193,9 @@ func TestPoisonGuard_AsksPeersThatNobodySupervises(t *testing.T) {
 		addresses = append(addresses, mortal(t, &kills))
 	}
 	var guard *relay.PoisonGuard
-	r := start(t, setup{peers: at(addresses...), options: guarded(&guard, false)})
+	r := start(t, setup{peers: at(append(addresses, refusing(t))...), options: guarded(&guard, false)})
+	gone := r.group.Peers()[8] // for long, which is nothing that the request has done
+	gone.Report(gone.Runs(), upstream.Broken, time.Now())
 	r.do("GET", "/poison", "").want(t, 503, proxy.Page(503))
 	if rec := r.next(); !slices.Equal(rec.statuses(), []int{502, 502, 503}) || kills.Load() != 2 {
 		t.Errorf("got %+v after %d kills", rec, kills.Load())

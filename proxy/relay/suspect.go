@@ -9,9 +9,9 @@ import (
 	"spillway/upstream"
 )
 
-var errPoison = errors.New("the request ends processes")
-
 // What an exchange has to do with the guard against requests that end processes; poison.go has the rules.
+
+var errPoison = errors.New("the request ends processes")
 
 // checkPoison refuses the request if it is known to end processes; it gives back a slot that it holds.
 func (r *run) checkPoison() error {
