@@ -46,11 +46,12 @@ func (p *Peer) PassedOver(now time.Time) bool {
 }
 
 // Panics says that failures alone have emptied the group: some peer serves, and all that do are disabled. Then all of them are
-// asked as if they were not. A peer that is only full is no reason to: it has a slot again soon.
+// asked as if they were not. A peer that is only full is no reason to: it has a slot again soon. A drained one does not count,
+// since it is there for few.
 func (g *Group) Panics(now time.Time) bool {
 	serving := false
 	for _, p := range g.Peers() {
-		if p.down || p.State() != Serving {
+		if p.down || p.drain || p.State() != Serving {
 			continue
 		}
 		if !p.Disabled(now) {

@@ -215,7 +215,7 @@ func (g *Group) FreeBulk() {
 func (g *Group) bulkLimit(now time.Time) int64 {
 	var slots [2]int64 // of peers, and of backup peers
 	for _, p := range g.Peers() {
-		if p.down || p.State() != Serving || p.PassedOver(now) {
+		if p.down || p.drain || p.State() != Serving || p.PassedOver(now) {
 			continue
 		}
 		if p.limit == noLimit {

@@ -114,7 +114,8 @@ func TestGroup_PanicsRatherThanAskNobody(t *testing.T) {
 	failing := upstream.PeerOptions{MaxFails: 1, FailTimeout: 10 * time.Second}
 	backup := failing
 	backup.Backup = true
-	g := newGroup(t, failing, failing, backup, upstream.PeerOptions{Down: true}, upstream.PeerOptions{State: upstream.Away})
+	g := newGroup(t, failing, failing, backup, upstream.PeerOptions{Down: true}, upstream.PeerOptions{State: upstream.Away},
+		upstream.PeerOptions{Drain: true})
 	usable := func(second int, want ...int) {
 		t.Helper()
 		var got []int
