@@ -132,7 +132,7 @@ func TestFault_OutputWithoutNewlines(t *testing.T) {
 		return err == nil
 	})
 	l.end(t)
-	s.logged(t, "notice", `app/1 \(pid \d+\) stdout: x+`)
+	s.logged(t, "notice", `app/1 \(pid \d+\) stdout: x+\.\.\.`)
 	s.logged(t, "notice", "process output left out: app/1 wrote \\d+ more lines than fit here; `output:` of the backend has a file for all")
 	if n := len(s.errorLog()); n > 1<<20 {
 		t.Errorf("the error log has %d bytes", n)

@@ -63,7 +63,7 @@ func TestFault_ProcessesThatDoNotStart(t *testing.T) {
 	f(listenWrong, later, `process not ready: `+where+`dial tcp4 .*: connection refused; `+
 		`pid \d+ listens on port \d+ instead; its command line or its environment has to name \{port\}; it is stopped`)
 	f(warmUpBadly, "ready: {timeout: 2s, warmup: [/warm]}", `process not ready: `+where+
-		`warm-up: GET http://127\.0\.0\.1:\d+/warm: 503 Service Unavailable; it is stopped`)
+		`warm-up: GET /warm: 503 Service Unavailable; it is stopped`)
 }
 
 // A process that ignores the stop signal is killed after stop_timeout, with the processes that it has started.
@@ -153,7 +153,7 @@ func TestFault_ARestartWithProcessesThatAreNoGood(t *testing.T) {
 	}
 	f(exitAtOnce, `ended before it was ready: exit code 7: `+regexp.QuoteMeta(lastComplaint))
 	f(neverListen, `not ready after \S+: dial .* refused; pid \d+ listens on no port; does its command line name \{port\}\?`)
-	f(warmUpBadly, `not ready after \S+: warm-up: GET \S+/warm: 503 Service Unavailable`)
+	f(warmUpBadly, `not ready after \S+: warm-up: GET /warm: 503 Service Unavailable`)
 	put(t, s.dir, "how", serveWell)
 	s.command(t, "restart", "app").want(t, 0, "the processes of app were replaced in .* s\n", "")
 	l.end(t)
