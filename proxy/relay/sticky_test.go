@@ -182,6 +182,62 @@ func TestHandler_ChoosesByTheKeyOfTheRequest(t *testing.T) {
 	}
 }
 
+// TestHandler_WhoWaitsTakesWhoeverIsFree: a request whose own peer is busy, by its key or its cookie, takes the slot that is
+// freed first, although it is another peer's.
+func TestHandler_WhoWaitsTakesWhoeverIsFree(t *testing.T) {
+	key, err := proxy.CompileTemplate("the same for all")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash := func(o *relay.Options) { o.Picker, o.Key = balancer.NewKetama(), key }
+	for name, options := range map[string]func(*relay.Options){"hash": hash, "sticky": sticky} {
+		t.Run(name, func(t *testing.T) {
+			leave := map[string]chan struct{}{"a": make(chan struct{}, 2), "b": make(chan struct{}, 2)}
+			var peers []string
+			for _, name := range []string{"a", "b"} {
+				peers = append(peers, serve(t, upstreamtest.HTTP{}, func(*upstreamtest.Request) upstreamtest.Answer {
+					<-leave[name]
+					return upstreamtest.Answer{Body: []byte(name)}
+				}).Addr())
+			}
+			r := start(t, setup{peers: at(peers...), options: options, group: func(o *upstream.GroupOptions) {
+				o.Concurrency, o.Queue = 1, upstream.Queue{Length: 10, Timeout: patience}
+			}})
+			cookie := "route=" + r.group.Peers()[0].Route()
+			var asked []*client
+			inFlight := func() (n int64) { return r.group.Peers()[0].Inflight() + r.group.Peers()[1].Inflight() }
+			for n := range int64(2) {
+				asked = append(asked, r.connect().send(asking(cookie)))
+				until(t, "a peer is busy", func() bool { return inFlight() == n+1 })
+			}
+			waits := r.connect().send(asking(cookie))
+			until(t, "a request waits", func() bool { return r.group.Queue().Waiting == 1 })
+			own, other := "a", "b"
+			if name == "hash" && ownOfKey(r) == 1 {
+				own, other = other, own
+			}
+			leave[other] <- struct{}{}
+			leave[other] <- struct{}{}
+			waits.response("GET").want(t, http.StatusOK, []byte(other))
+			leave[own] <- struct{}{}
+			for _, c := range asked {
+				c.response("GET")
+			}
+		})
+	}
+}
+
+// ownOfKey returns the index of the peer that the key of the test above belongs to.
+func ownOfKey(r *rig) int {
+	g, err := upstream.NewGroup(upstream.GroupOptions{
+		Name: "app", Protocol: r.group.Protocol(), Peers: at(r.group.Peers()[0].Address(), r.group.Peers()[1].Address()),
+	})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return balancer.NewKetama().Pick(g.Peers(), &balancer.Hint{Now: time.Now(), Key: []byte("the same for all")}).Index()
+}
+
 // TestHandler_ChoosesByTheClient: all of this machine are one client.
 func TestHandler_ChoosesByTheClient(t *testing.T) {
 	a, b := serve(t, upstreamtest.HTTP{}, named("a")), serve(t, upstreamtest.HTTP{}, named("b"))
