@@ -167,6 +167,7 @@ func (k *checker) upstream(u *Upstream) {
 	k.kind(u)
 	k.choice(u)
 	k.health(u)
+	k.ownScripts(u)
 	if u.Backend != nil {
 		k.backend(u)
 		if u.Backend.Processes.Min == 0 && u.HoldTimeout == 0 {

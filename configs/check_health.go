@@ -35,6 +35,22 @@ func (k *checker) health(u *Upstream) {
 	}
 }
 
+// ownScripts looks for scripts that the requests which spillway makes by itself would not find: what a location says is not said
+// for them.
+func (k *checker) ownScripts(u *Upstream) {
+	if !u.asksByItself() || u.Protocol == HTTP || u.Script.Root != "" {
+		return
+	}
+	for _, s := range k.config.Servers {
+		for i := range s.Locations {
+			if l := &s.Locations[i]; l.Pass == u.Name && l.Settings.Script.Root != "" {
+				k.refuse(l.Settings.Places.At("root"), "no location is asked for health and ready of upstream %s; write root there", u.Name)
+				return
+			}
+		}
+	}
+}
+
 // requestPath looks at the path of a request that spillway makes by itself.
 func (k *checker) requestPath(at Place, path string) {
 	switch {

@@ -21,7 +21,7 @@ func (d *draft) resolve() Problems {
 // asksByItself reports whether spillway makes requests to u for which there is no location: probes, and what a process is asked
 // before it is ready.
 func (u *Upstream) asksByItself() bool {
-	return u.Health != nil || u.Backend != nil && (u.Backend.Ready.Path != "" || len(u.Backend.Ready.Warmup) > 0)
+	return u.Health != nil && u.Health.Probe == ProbeRequest || u.Backend != nil && (u.Backend.Ready.Path != "" || len(u.Backend.Ready.Warmup) > 0)
 }
 
 // expandShortForm makes a server of a listen at the top level: one location / that passes to the only upstream.

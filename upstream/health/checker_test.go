@@ -302,6 +302,9 @@ func TestChecker_JudgesTheProcessThatItAsked(t *testing.T) {
 		h.peer().SetState(upstream.Serving)
 		<-time.After(2 * time.Second)
 		h.want("the process was replaced during the probe", upstream.Healthy, 0, 0)
+		if s := h.checker.Of(h.peer()); s.Total != [3]uint64{0, 0, 1} {
+			t.Errorf("got %+v, want one probe that says nothing", s)
+		}
 		h.become(sick)
 		h.await(1)
 		h.want("its successor is no better", upstream.Unhealthy, 1, 0)
@@ -313,6 +316,20 @@ func TestChecker_JudgesTheProcessThatItAsked(t *testing.T) {
 		}
 		h.peer().SetState(upstream.Serving)
 		h.want("the next one begins as healthy", upstream.Healthy, 1, 0)
+	})
+}
+
+func TestChecker_CountsForEachProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t, 1, nil)
+		h.become(sick)
+		h.await(2)
+		h.peer().SetState(upstream.Coming)
+		h.peer().SetState(upstream.Serving)
+		h.await(2)
+		h.want("two failures of a process, two of the next", upstream.Healthy, 0, 0)
+		h.await(1)
+		h.want("three failures of one", upstream.Unhealthy, 1, 0)
 	})
 }
 
