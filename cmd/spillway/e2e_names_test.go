@@ -88,7 +88,7 @@ func namesConfig(dns *dnstest.Server, addr, admin, upstream string) string {
 listen: [%q]
 error_log: {path: logs/error.log, level: info}
 admin: {listen: %q}
-resolver: {addresses: [%q], timeout: 2s}
+resolver: {addresses: [%q]}
 upstreams:
   app: {%s}
 `, addr, admin, dns.Addr(), upstream)

@@ -133,7 +133,7 @@ func TestResolver_PartOfAnAnswer(t *testing.T) {
 	}
 	for _, fault := range []dnstest.Fault{dnstest.FailAAAA, dnstest.SilentAAAA} {
 		s.Set(q.Name, dnstest.Records{TTL: 60, Addresses: []string{"10.0.0.2"}, Fault: fault})
-		got, err := asking(s, func(o *resolve.Options) { o.Timeout = hurry }).Lookup(t.Context(), q, before.Targets)
+		got, err := asking(s, func(o *resolve.Options) { o.Timeout = 10 * hurry }).Lookup(t.Context(), q, before.Targets)
 		if err != nil || !slices.Equal(texts(got.Targets), []string{"10.0.0.2", "::1"}) {
 			t.Errorf("fault %d: got %v, error %v, want the new address and the kept one", fault, texts(got.Targets), err)
 		}
@@ -164,7 +164,7 @@ func TestResolver_AsksTheNextServer(t *testing.T) {
 	q := resolve.Question{Name: "app.test"}
 	silent.Set(q.Name, dnstest.Records{Fault: dnstest.Silent})
 	good.Set(q.Name, dnstest.Records{TTL: 60, Addresses: []string{"10.0.0.1"}})
-	r := resolve.New(resolve.Options{Servers: []string{silent.Addr(), good.Addr()}, Timeout: 10 * hurry, NoIPv6: true})
+	r := resolve.New(resolve.Options{Servers: []string{silent.Addr(), good.Addr()}, Timeout: 20 * hurry, NoIPv6: true})
 	for range 3 {
 		got, err := r.Lookup(t.Context(), q, nil)
 		if err != nil || len(got.Targets) != 1 {

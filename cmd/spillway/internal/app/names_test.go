@@ -53,7 +53,7 @@ func TestReload_NamesUnderLoad(t *testing.T) {
 		return fmt.Sprintf(`
 listen: %s
 admin: {listen: %q}
-resolver: {addresses: %s, timeout: 2s}
+resolver: %s
 upstreams: {app: {peers: ["app.test:%s"], health: {probe: tcp, interval: 1s, timeout: 1s, mandatory: on}%s}}
 `, front, admin, server.Addr(), port, upstream)
 	}
