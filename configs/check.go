@@ -47,7 +47,7 @@ func (k *checker) server(s *Server) {
 	first := map[string]Place{}
 	for i := range s.Locations {
 		l := &s.Locations[i]
-		k.location(l)
+		k.location(s, l)
 		at := l.Places.At("path")
 		rule := l.Path
 		if l.Exact {
@@ -61,7 +61,7 @@ func (k *checker) server(s *Server) {
 	}
 }
 
-func (k *checker) location(l *Location) {
+func (k *checker) location(s *Server, l *Location) {
 	if !l.Places.Has("path") && l.Path == "" {
 		k.refuse(l.Places.At(), "path is missing")
 	}
@@ -75,6 +75,7 @@ func (k *checker) location(l *Location) {
 		return
 	}
 	k.buffering(&l.Settings)
+	k.errorPages(s, l)
 	if split := l.Settings.Script.SplitPathInfo; split != "" {
 		at := l.Settings.Places.At("split_path_info")
 		if re, err := regexp.Compile(split); err != nil {

@@ -98,8 +98,9 @@ type Client struct {
 
 // Location is a path rule and its handler, nginx's location block.
 type Location struct {
-	Path     string // begins with a slash
+	Path     string // begins with a slash, or with "@": a named location
 	Exact    bool   // the whole path must be equal ("= /x"); else Path is a prefix
+	Internal bool   // reached from other locations only; a named one always is
 	Pass     string // name of an upstream in Config.Upstreams
 	Lane     Lane   // how urgent its requests are when they wait for a slot
 	Settings Settings

@@ -11,6 +11,9 @@ type Response struct {
 	CookiePath   []Field // how paths of cookies begin, and how instead; both may have $variables
 	CookieFlags  []CookieFlags
 
+	InterceptErrors bool        // a peer's error that has an error page is one of ours
+	ErrorPages      []ErrorPage // what answers in place of an error
+
 	AddHeader []AddedHeader
 
 	LimitRate      Size // bytes per second that the client gets; 0 is no limit
@@ -35,3 +38,14 @@ type AddedHeader struct {
 	Value  string // may have $variables; an empty one is left out
 	Always bool   // with every status, not only those of nginx's add_header
 }
+
+// ErrorPage is one rule of nginx's error_page.
+type ErrorPage struct {
+	Codes []int  // statuses, 300 to 599
+	To    string // a path, with or without a query; "@name", a location; or a URL; may have $variables
+	// Status is what the client gets: 0 is the error's, OwnStatus that of what answers, else this one.
+	Status int
+}
+
+// OwnStatus as the Status of an ErrorPage is the status of what answers, nginx's "=" without a code.
+const OwnStatus = -1

@@ -65,6 +65,7 @@ func locationFields() []field[locationDraft] {
 		{"path", readLocationPath},
 		value("pass", (*reader).text, func(l *locationDraft) *string { return &l.Pass }),
 		value("lane", word([]Lane{LaneExpress, LaneNormal, LaneBulk, LaneAuto}), func(l *locationDraft) *Lane { return &l.Lane }),
+		value("internal", (*reader).flag, func(l *locationDraft) *bool { return &l.Internal }),
 	}
 }
 
@@ -226,15 +227,22 @@ func (r *reader) locations(n *node) ([]locationDraft, bool) {
 	return locations, true
 }
 
-// readLocationPath reads "/x" and nginx's "= /x".
+// readLocationPath reads "/x", nginx's "= /x", and "@x".
 func readLocationPath(r *reader, n *node) func(*locationDraft) {
 	s, ok := r.text(n)
 	if !ok {
 		return nil
 	}
-	if strings.HasPrefix(s, "~") || strings.HasPrefix(s, "^~") || strings.HasPrefix(s, "@") {
+	if strings.HasPrefix(s, "~") || strings.HasPrefix(s, "^~") {
 		r.refuse(n, `%s comes later; want a prefix such as "/x" or an exact path such as "= /x"`, quote(s))
 		return nil
+	}
+	if strings.HasPrefix(s, "@") {
+		if len(s) == 1 || strings.ContainsAny(s, " \t/?") {
+			r.refuse(n, `%s is no name of a location; want one such as "@fallback"`, quote(s))
+			return nil
+		}
+		return func(l *locationDraft) { l.Path = s }
 	}
 	path, exact := strings.CutPrefix(s, "=")
 	if exact {

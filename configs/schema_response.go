@@ -16,6 +16,8 @@ func responseFields() []field[Settings] {
 		value("cookie_domain", (*reader).replacements, func(s *Settings) *[]Field { return &s.Response.CookieDomain }),
 		value("cookie_path", (*reader).replacements, func(s *Settings) *[]Field { return &s.Response.CookiePath }),
 		value("cookie_flags", (*reader).cookieFlags, func(s *Settings) *[]CookieFlags { return &s.Response.CookieFlags }),
+		value("intercept_errors", (*reader).flag, func(s *Settings) *bool { return &s.Response.InterceptErrors }),
+		value("error_page", (*reader).errorPages, func(s *Settings) *[]ErrorPage { return &s.Response.ErrorPages }),
 		value("add_header", (*reader).addHeader, func(s *Settings) *[]AddedHeader { return &s.Response.AddHeader }),
 		value("limit_rate", (*reader).size, func(s *Settings) *Size { return &s.Response.LimitRate }),
 		value("limit_rate_after", (*reader).size, func(s *Settings) *Size { return &s.Response.LimitRateAfter }),
@@ -177,4 +179,54 @@ func (r *reader) addHeader(n *node) ([]AddedHeader, bool) {
 		all = append(all, h)
 	}
 	return all, good
+}
+
+// errorPages reads statuses with what answers in their place.
+func (r *reader) errorPages(n *node) ([]ErrorPage, bool) {
+	if n.kind != mapping {
+		r.refuse(n, `want statuses with what answers, such as {404: /404.html, "500 502 504": /50x.html}, got %s`, n.describe())
+		return nil, false
+	}
+	all := []ErrorPage{}
+	good := true
+	for _, p := range n.pairs {
+		page, ok := r.errorPage(p)
+		good = good && ok
+		all = append(all, page)
+	}
+	return all, good
+}
+
+func (r *reader) errorPage(p pair) (ErrorPage, bool) {
+	page := ErrorPage{}
+	text, ok := r.text(p.value)
+	if !ok {
+		return page, false
+	}
+	for word := range strings.FieldsSeq(p.key) {
+		code, err := parseDigits(word)
+		if err != nil || code < 300 || code > 599 || code == 499 {
+			r.refuse(p.value, "%s: want statuses from 300 to 599", quote(p.key))
+			return page, false
+		}
+		page.Codes = append(page.Codes, int(code))
+	}
+	page.To = text
+	if status, rest, found := strings.Cut(text, " "); found && strings.HasPrefix(status, "=") {
+		page.To, page.Status = strings.TrimLeft(rest, " "), OwnStatus
+		if status != "=" {
+			code, err := parseDigits(status[1:])
+			if err != nil || code < 200 || code > 599 {
+				r.refuse(p.value, "wrong status %s; want = or one from =200 to =599", quote(status))
+				return page, false
+			}
+			page.Status = int(code)
+		}
+	}
+	isURL := strings.HasPrefix(page.To, "http://") || strings.HasPrefix(page.To, "https://")
+	if len(page.Codes) == 0 || !isURL && !strings.HasPrefix(page.To, "/") && !strings.HasPrefix(page.To, "@") {
+		r.refuse(p.value, `wrong page %s; want a path, a location "@name" or a URL, and before it "=" or a status such as "=200"`, quote(text))
+		return page, false
+	}
+	return page, true
 }

@@ -12,7 +12,8 @@
 //  1. Accept: proxy/downstream/listen.go; fasthttp parses the head.
 //  2. Adapt: proxy/downstream/h1.go refuses what is malformed (proxy/downstream/guard.go) and fills an Exchange. From
 //     here on nothing knows the client's HTTP version.
-//  3. Route: proxy/serve.go asks proxy/routing/table.go.
+//  3. Route: proxy/serve.go asks proxy/routing/table.go. A location may leave the answer to another one, as it began or
+//     when a peer or an error page says so: proxy/redirect.go, and from 4 on again.
 //  4. Prepare: proxy/headers.go holds the limits of the route, and the fields that must not go further
 //     (proxy/httpfield/hop.go).
 //  5. Hold the request body: proxy/relay/request.go with buffering/body.go: a slow sender never occupies a process.

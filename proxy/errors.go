@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -69,26 +68,32 @@ func page(code int, why string) []byte {
 // SetError makes the response of ex the error page of err: a StatusError's status, else 500. What a handler had put into
 // the response is dropped.
 func (ex *Exchange) SetError(err error) {
-	failed := &StatusError{}
-	if !errors.As(err, &failed) {
-		failed = &StatusError{Code: http.StatusInternalServerError, Cause: CauseInternal, Err: err}
-	}
-	if ex.Content != nil {
-		_ = ex.Content.Close(err)
-	}
-	ex.Response.Reset()
-	ex.Response.SetStatusCode(failed.Code)
+	failed := asStatus(err)
+	ex.forget(err)
+	ex.setPage(failed.Code)
+	ex.note(failed)
+	ex.hop.status = 0
+	ex.arrive()
+	ex.addFields()
+}
+
+// setPage makes the response nginx's built-in page for a status.
+func (ex *Exchange) setPage(code int) {
+	ex.Response.SetStatusCode(code)
 	ex.Response.SetContentType("text/html")
-	if seconds := int(failed.RetryAfter / time.Second); seconds > 0 {
-		ex.Response.Set("Retry-After", strconv.Itoa(seconds))
-	}
-	ex.Content, ex.Bytes = nil, page(failed.Code, ex.Told())
+	ex.Bytes = page(code, ex.Told())
 	ex.Length = int64(len(ex.Bytes))
+}
+
+// note notes what an error means beyond its page.
+func (ex *Exchange) note(failed *StatusError) {
+	if seconds := int(failed.RetryAfter / time.Second); seconds > 0 {
+		ex.Keep([]byte("Retry-After"), strconv.AppendInt(nil, int64(seconds), 10))
+	}
 	ex.Cause, ex.Failure = failed.Cause, failed.Err
 	switch failed.Code {
 	case http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge,
 		http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge, StatusClientGone:
 		ex.CloseClient = true
 	}
-	ex.addFields()
 }

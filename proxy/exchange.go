@@ -55,7 +55,7 @@ type Exchange struct {
 	Length      int64  // of Content in bytes, -1 when it is not known before its end
 	Trailer     []byte // field lines for behind the body, if it is sent in chunks; set before Content.WriteTo returns
 	CloseClient bool   // the client's connection is not used again
-	LimitRate   int64  // of Content in bytes per second; 0 is no limit. Serve sets nginx's limit_rate, a handler may change it
+	LimitRate   int64  // of Content in bytes per second; 0 is no limit. nginx's limit_rate, or what a peer says; see Limit
 	LimitAfter  int64  // bytes of Content that do not count for LimitRate: nginx's limit_rate_after
 
 	// The record that the access log and the metrics read in Finish.
@@ -77,6 +77,9 @@ type Exchange struct {
 	fieldsOf *fasthttp.RequestHeader
 	text     []byte // memory of addFields; kept by Reset
 
+	forward []byte // see PeerTarget
+	hop     hop
+
 	front    *Front
 	finished bool
 	panics   atomic.Int32
@@ -86,7 +89,9 @@ type Exchange struct {
 
 // Attempt is the record of one try of an exchange on one peer. Times are -1 when that point was not reached.
 type Attempt struct {
+	Upstream     string        // name of the group
 	Peer         string        // address; the group's name when no peer was usable
+	Hop          int           // how many internal redirects came before
 	Run          uint64        // the peer's process, by upstream.Peer.Runs; 0: there was none
 	Began        time.Time     // when the peer was chosen
 	Status       int           // of the peer's response, 502 or 504 for a failed attempt, as nginx's $upstream_status
@@ -176,7 +181,7 @@ func (ex *Exchange) LogValue() slog.Value {
 		slog.String("client", ex.RemoteAddr),
 		slog.String("server", ex.ServerName()))
 	if len(ex.Method) > 0 {
-		attrs = append(attrs, slog.String("request", string(ex.Method)+" "+string(ex.Target)+" "+string(ex.Proto)))
+		attrs = append(attrs, slog.String("request", string(ex.AskedMethod())+" "+string(ex.Target)+" "+string(ex.Proto)))
 	}
 	if ex.Request != nil {
 		if host := ex.Request.Host(); len(host) > 0 {

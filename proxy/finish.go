@@ -21,6 +21,7 @@ func (ex *Exchange) Finish(err error) {
 		}
 		ex.Content = nil
 	}
+	ex.dropBody()
 	if err != nil {
 		ex.Truncated = true
 	}

@@ -99,7 +99,7 @@ func (f *Front) Serve(ex *Exchange) {
 // sends the body (RFC 9110, section 10.1.1).
 func (f *Front) Welcomes(ex *Exchange) bool {
 	route, ok := f.routes.Find(ex.Host, ex.Path)
-	return ok && route.Handler != nil && !route.tooLarge(ex.BodyLength)
+	return ok && route.Handler != nil && !route.Internal && !route.tooLarge(ex.BodyLength)
 }
 
 // Refuse leaves the error page of err in ex, for a request that cannot be routed, such as a malformed one.
@@ -108,13 +108,40 @@ func (f *Front) Refuse(ex *Exchange, err error) {
 	ex.SetError(err)
 }
 
+// serve runs the location of the request, and then those to which it leads.
 func (f *Front) serve(ex *Exchange) error {
 	route, ok := f.routes.Find(ex.Host, ex.Path)
 	if !ok {
 		return &StatusError{Code: http.StatusNotFound}
 	}
+	err := ex.enter(route)
+	for err != nil {
+		next, failure := f.goOn(ex, err)
+		switch {
+		case next != nil:
+			err = ex.enter(next)
+		case failure == nil:
+			return nil
+		case failure == err: //nolint:errorlint // the same value: there is nothing that could answer for it
+			return err
+		default:
+			err = failure
+		}
+	}
+	ex.arrive()
+	return nil
+}
+
+// enter runs a location.
+func (ex *Exchange) enter(route *Route) error {
 	ex.Route = route
-	ex.LimitRate, ex.LimitAfter = route.LimitRate, route.LimitAfter
+	if !ex.hop.rated {
+		ex.LimitRate = route.LimitRate
+	}
+	ex.LimitAfter = route.LimitAfter
+	if route.Internal && ex.hop.count == 0 {
+		return &StatusError{Code: http.StatusNotFound}
+	}
 	if err := ex.prepare(); err != nil {
 		return err
 	}

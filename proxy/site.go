@@ -12,6 +12,8 @@ type Route struct {
 	Handler Handler // answers; nil: 404
 	MaxBody int64   // client_max_body_size in bytes; 0 is no limit
 
+	Internal   bool // reached by internal redirects only; named locations are
+	ErrorPages []ErrorPage
 	AddHeader  []AddedField
 	LimitRate  int64 // limit_rate in bytes per second; 0 is no limit
 	LimitAfter int64 // limit_rate_after in bytes

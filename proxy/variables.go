@@ -139,7 +139,7 @@ func request(dst []byte, ex *Exchange) ([]byte, bool) {
 	if len(ex.Method) == 0 {
 		return dst, false
 	}
-	dst = append(append(dst, ex.Method...), ' ')
+	dst = append(append(dst, ex.AskedMethod()...), ' ')
 	dst = append(append(dst, ex.Target...), ' ')
 	return append(dst, ex.Proto...), true
 }
@@ -333,11 +333,16 @@ func (c *clock) append(dst []byte, ex *Exchange) ([]byte, bool) {
 
 // --- upstream ---
 
-// attempts is a variable with one value for each attempt, in nginx's form.
+// attempts is a variable with one value for each attempt, in nginx's form: a colon stands where an internal redirect led to
+// another location.
 func attempts(value func(dst []byte, a *Attempt) []byte) variable {
 	return func(dst []byte, ex *Exchange) ([]byte, bool) {
 		for i := range ex.Attempts {
-			if i > 0 {
+			switch {
+			case i == 0:
+			case ex.Attempts[i].Hop != ex.Attempts[i-1].Hop:
+				dst = append(dst, " : "...)
+			default:
 				dst = append(dst, ", "...)
 			}
 			dst = value(dst, &ex.Attempts[i])

@@ -24,7 +24,8 @@ type Field struct{ Name, Value []byte }
 // Protocol changes nothing in it, because a retry sends it again.
 type Request struct {
 	Method []byte // as the client sent it
-	Target []byte // path and query as the client sent them, the HTTP request-target in origin-form
+	Target []byte // path and query, the HTTP request-target in origin-form; as the client sent them if nothing has changed them
+	Asked  []byte // path and query as the client sent them, nginx's $request_uri; nil: Target
 	Path   []byte // decoded and normalised path, nginx's $uri
 	Query  []byte // without the question mark, as sent
 

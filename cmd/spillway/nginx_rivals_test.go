@@ -37,7 +37,15 @@ type place struct {
 	keepalive int         // idle connections to the peers
 	settings  []string    // nginx's directives without the prefix of their module, as "read_timeout 200ms"
 	twice     [][2]string // settings that the two languages write in different ways: nginx's directive, then the YAML line
+	inner     []inner     // further locations for the same upstream
 	journal   *journal    // what the peers were asked
+}
+
+// inner is a location beside that of a place.
+type inner struct {
+	path     string // behind that of the place, or "@name"
+	internal bool
+	twice    [][2]string
 }
 
 // path is what the location is for.
@@ -193,6 +201,15 @@ func (s setup) nginxConf(r *rival) string {
 		line("location %s {", p.path())
 		p.nginxLocation(r, line)
 		line("}")
+		for _, in := range p.inner {
+			line("location %s {", p.innerPath(in))
+			if in.internal {
+				line("internal;")
+			}
+			beside := &place{name: p.name, protocol: p.protocol, keepalive: p.keepalive, twice: in.twice}
+			beside.nginxLocation(r, line)
+			line("}")
+		}
 	}
 	line("} }")
 	return b.String()
@@ -270,11 +287,30 @@ func (s setup) yaml(r *rival) string {
 			key, value, _ := strings.Cut(s, " ")
 			line("        %s: %s", key, quoted(value))
 		}
-		for _, s := range p.twice {
-			line("        %s", strings.ReplaceAll(s[1], "{}", strings.TrimSuffix(p.path(), "/")))
+		p.yamlTwice(p.twice, line)
+		for _, in := range p.inner {
+			line("      - path: %s", quoted(p.innerPath(in)))
+			line("        pass: %s", p.name)
+			if in.internal {
+				line("        internal: on")
+			}
+			p.yamlTwice(in.twice, line)
 		}
 	}
 	return b.String()
+}
+
+func (p *place) yamlTwice(twice [][2]string, line func(format string, args ...any)) {
+	for _, s := range twice {
+		line("        %s", strings.ReplaceAll(s[1], "{}", strings.TrimSuffix(p.path(), "/")))
+	}
+}
+
+func (p *place) innerPath(in inner) string {
+	if strings.HasPrefix(in.path, "@") {
+		return in.path
+	}
+	return p.path() + in.path
 }
 
 // quoted is a text in YAML's single quotes, where nothing but the quote itself has a meaning.

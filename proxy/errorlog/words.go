@@ -71,6 +71,12 @@ func words(message string) string {
 		return `FastCGI sent in stderr: "{text}"[ while {phase}]`
 	case "excess body":
 		return `upstream sent more data than specified in "Content-Length" header while reading upstream`
+	case "redirection cycle":
+		return `rewrite or internal redirection cycle while {doing} "{target}"[ while {phase}]`
+	case "unsafe redirect":
+		return `unsafe URI "{target}" was detected[ while {phase}]`
+	case "no named location":
+		return `could not find named location "{target}"[ while {phase}]`
 	case "request refused":
 		return "{refusal}"
 	case "panic":

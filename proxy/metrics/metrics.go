@@ -95,17 +95,19 @@ func (m *Metrics) Observe(ex *proxy.Exchange) {
 	if ex.Queued > 0 {
 		u.waited.Observe(ex.Queued.Seconds())
 	}
-	m.observeAttempts(u, ex)
+	m.observeAttempts(ex)
 }
 
-func (m *Metrics) observeAttempts(u *upstream, ex *proxy.Exchange) {
-	tried := 0
+func (m *Metrics) observeAttempts(ex *proxy.Exchange) {
 	for i := range ex.Attempts {
 		a := &ex.Attempts[i]
-		if a.Peer == ex.Upstream {
+		if a.Peer == a.Upstream {
 			continue // No peer was usable: the cause says so.
 		}
-		tried++
+		u := m.upstream(a.Upstream)
+		if i > 0 && a.Hop == ex.Attempts[i-1].Hop {
+			u.retries.Add(1)
+		}
 		if p := m.peer(u, a.Peer); p != nil {
 			p.codes.add(a.Status)
 		}
@@ -115,9 +117,6 @@ func (m *Metrics) observeAttempts(u *upstream, ex *proxy.Exchange) {
 		if a.Head >= 0 {
 			u.head.Observe(a.Head.Seconds())
 		}
-	}
-	if tried > 1 {
-		u.retries.Add(uint64(tried - 1))
 	}
 }
 

@@ -26,7 +26,7 @@ func TestMetrics_CountsExchanges(t *testing.T) {
 
 	noPeers := relayed()
 	noPeers.Response, noPeers.Cause = response(502), proxy.CauseNoPeers
-	noPeers.Attempts = []proxy.Attempt{{Peer: "app", Status: 502, Connect: -1, Head: -1, Response: -1}}
+	noPeers.Attempts = []proxy.Attempt{{Upstream: "app", Peer: "app", Status: 502, Connect: -1, Head: -1, Response: -1}}
 	noPeers.Spilled, noPeers.Truncated = 0, true
 	m.Observe(noPeers)
 
@@ -261,8 +261,8 @@ func relayed() *proxy.Exchange {
 		Response: response(200), Start: start, End: start.Add(2 * time.Second), HeadBytes: 150, RequestBytes: 50,
 		BytesSent: 5000, BodyBytesSent: 4800, Upstream: "app", Spilled: 1000,
 		Attempts: []proxy.Attempt{
-			{Peer: "127.0.0.1:9001", Status: 502, Connect: -1, Head: -1, Response: time.Millisecond},
-			{Peer: "127.0.0.1:9002", Status: 200, Connect: time.Millisecond, Head: time.Second, Response: 2 * time.Second},
+			{Upstream: "app", Peer: "127.0.0.1:9001", Status: 502, Connect: -1, Head: -1, Response: time.Millisecond},
+			{Upstream: "app", Peer: "127.0.0.1:9002", Status: 200, Connect: time.Millisecond, Head: time.Second, Response: 2 * time.Second},
 		},
 	}
 }

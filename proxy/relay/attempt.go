@@ -33,7 +33,7 @@ func (r *run) attempts() error {
 			return err
 		}
 		r.awaitVerdict()
-		r.ex.Response.Reset()
+		r.ex.ResetResponse()
 	}
 }
 
@@ -83,7 +83,8 @@ func (r *run) try() (again bool, err error) {
 func (r *run) exchangeHeads(visited visit, now time.Time, fresh bool) *upstream.Error {
 	opts, ex := &r.h.opts, r.ex
 	ex.Attempts = append(ex.Attempts, proxy.Attempt{
-		Peer: r.peer.Address(), Run: visited.run, Began: now, Connect: noTime, Head: noTime, Response: noTime,
+		Upstream: opts.Group.Name(), Peer: r.peer.Address(), Hop: ex.Hops(), Run: visited.run, Began: now,
+		Connect: noTime, Head: noTime, Response: noTime,
 	})
 	record := r.lastAttempt()
 	timeouts := opts.Timeouts

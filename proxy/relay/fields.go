@@ -161,7 +161,7 @@ func (r *run) obey() {
 		r.unbuffer = !r.accel.buffer
 	}
 	if said&AccelLimitRate != 0 {
-		ex.LimitRate = r.accel.rate
+		ex.Limit(r.accel.rate)
 	}
 	if said&AccelCharset != 0 {
 		r.setCharset()

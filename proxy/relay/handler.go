@@ -51,6 +51,7 @@ type Options struct {
 	SetHeader []Setting // [set_header], besides the fields that tell the peer about the client
 	Params    []Setting // [params]: CGI variables
 	Fields    FieldRules
+	Intercept bool // [intercept_errors]: a peer's error for which the location has an error page is one of ours
 
 	BodyMemory int   // [client_body_buffer_size] in bytes: more of a request body goes to disk
 	BodyLimit  int64 // [client_max_body_size] in bytes; 0 is no limit
@@ -106,15 +107,20 @@ func (h *Handler) Serve(ex *proxy.Exchange) error {
 		}
 	}()
 	err := r.holdBody()
-	if err == nil {
+	held := err == nil
+	if held {
 		r.buildRequest()
 		err = r.attempts()
+	}
+	if err == nil {
+		err = r.divert()
 	}
 	if err == nil {
 		r.respond()
 	}
 	panics = false
 	if err != nil {
+		r.keepBody(held)
 		r.end()
 	}
 	return err

@@ -93,6 +93,8 @@ type setup struct {
 	group   func(*upstream.GroupOptions)
 	options func(*relay.Options)
 	around  func(proxy.Handler) proxy.Handler // nil: nothing is between the relay and the client
+	others  []*proxy.Route                    // further locations with the same handler
+	pages   []proxy.ErrorPage                 // of the location /
 	params  cgi.Params
 	disk    int64                        // budget of the spill folder; 0: no limit
 	log     func(io.Writer) slog.Handler // nil: keys and values
@@ -164,15 +166,15 @@ func start(t *testing.T, s setup) *rig {
 	}
 	log := slog.New(s.log(r.log))
 	if s.around == nil {
-		r.listen(handler, log, s.why)
+		r.listen(handler, log, &s)
 	} else {
-		r.listen(s.around(handler), log, s.why)
+		r.listen(s.around(handler), log, &s)
 	}
 	return r
 }
 
 // listen puts the handler behind a Listener.
-func (r *rig) listen(handler proxy.Handler, log *slog.Logger, why *proxy.Incidents) {
+func (r *rig) listen(handler proxy.Handler, log *slog.Logger, s *setup) {
 	t := r.t
 	t.Helper()
 	var routes routing.Builder[*proxy.Route]
@@ -180,12 +182,14 @@ func (r *rig) listen(handler proxy.Handler, log *slog.Logger, why *proxy.Inciden
 	if err != nil {
 		t.Fatal(err)
 	}
-	route := &proxy.Route{Site: &proxy.Site{Name: "site.test"}, Path: "/", Handler: handler}
-	if err := site.Location(routing.Pattern{Path: "/"}, route); err != nil {
-		t.Fatal(err)
+	for _, route := range append(s.others, &proxy.Route{Path: "/", ErrorPages: s.pages}) {
+		route.Site, route.Handler = &proxy.Site{Name: "site.test"}, handler
+		if err := site.Location(routing.Pattern{Path: route.Path}, route); err != nil {
+			t.Fatal(err)
+		}
 	}
 	front, err := proxy.New(proxy.Options{
-		Routes: routes.Build(), Log: log, Observers: []func(*proxy.Exchange){r.observe}, Incidents: why,
+		Routes: routes.Build(), Log: log, Observers: []func(*proxy.Exchange){r.observe}, Incidents: s.why,
 	})
 	if err != nil {
 		t.Fatal(err)

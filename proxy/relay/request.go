@@ -131,7 +131,7 @@ type span struct{ from, to int }
 func (r *run) buildRequest() {
 	ex, opts := r.ex, &r.h.opts
 	r.req = upstream.Request{
-		Method: ex.Method, Target: ex.Target, Path: ex.Path, Query: ex.Query,
+		Method: ex.Method, Target: ex.PeerTarget(), Asked: ex.Target, Path: ex.Path, Query: ex.Query,
 		Header: ex.Request, Fields: ex.Fields(), BodyLength: ex.BodyLength,
 		Proto: ex.Proto, Scheme: ex.Scheme,
 		RemoteAddr: ex.RemoteAddr, RemotePort: ex.RemotePort, ServerAddr: ex.ServerAddr, ServerPort: ex.ServerPort,

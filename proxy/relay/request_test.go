@@ -288,7 +288,7 @@ func TestHandler_HopByHopFieldsStayBehind(t *testing.T) {
 				{Name: "Keep-Alive", Value: "timeout=5"},
 				{Name: "Upgrade", Value: "h2c"},
 				{Name: "Trailer", Value: "X"},
-				{Name: "X-Accel-Redirect", Value: "/secret"},
+				{Name: "X-Accel-Expires", Value: "0"},
 				{Name: "Server", Value: "peer"},
 				{Name: "x-kept-Case", Value: "1"},
 				{Name: "Set-Cookie", Value: "a=1"},

@@ -206,8 +206,8 @@ func (r *run) noPeers() error {
 // noAttempt records, as nginx does, an attempt on the group as a whole.
 func (r *run) noAttempt(status int, err error) {
 	r.ex.Attempts = append(r.ex.Attempts, proxy.Attempt{
-		Peer: r.h.opts.Group.Name(), Began: time.Now(), Status: status, Connect: noTime, Head: noTime, Response: 0,
-		Phase: upstream.Connecting.String(), Err: err,
+		Upstream: r.h.opts.Group.Name(), Peer: r.h.opts.Group.Name(), Hop: r.ex.Hops(), Began: time.Now(), Status: status,
+		Connect: noTime, Head: noTime, Response: 0, Phase: upstream.Connecting.String(), Err: err,
 	})
 }
 

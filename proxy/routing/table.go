@@ -8,7 +8,7 @@ import (
 
 // Pattern is the path rule of a location.
 type Pattern struct {
-	Path  string // begins with a slash
+	Path  string // begins with a slash, or with "@": nginx's named location
 	Exact bool   // nginx's "location = /path"; else the path is a prefix
 }
 
@@ -25,6 +25,16 @@ type Table[V any] struct {
 func (t *Table[V]) Find(host, path []byte) (V, bool) {
 	if p := t.server(host); p != nil {
 		return p.find(path)
+	}
+	var none V
+	return none, false
+}
+
+// Named returns the value of the location with a name, such as "@fallback", of the host's server.
+func (t *Table[V]) Named(host []byte, name string) (V, bool) {
+	if p := t.server(host); p != nil {
+		v, ok := p.named[name]
+		return v, ok
 	}
 	var none V
 	return none, false
@@ -58,6 +68,7 @@ func (t *Table[V]) server(host []byte) *paths[V] {
 // paths are the locations of one server.
 type paths[V any] struct {
 	exact    map[string]V
+	named    map[string]V
 	prefixes []prefix[V] // by length, longest first
 }
 
@@ -92,7 +103,7 @@ type Server[V any] struct {
 // Server adds a server with its names: exact ones, "*.suffix" and "prefix.*"; "" and "_" match no host, so such a server
 // is reached as the default only. It is an error to give a name to two servers, or to have two default servers.
 func (b *Builder[V]) Server(names []string, isDefault DefaultServer) (*Server[V], error) {
-	p := &paths[V]{exact: map[string]V{}}
+	p := &paths[V]{exact: map[string]V{}, named: map[string]V{}}
 	for _, name := range names {
 		if err := b.name(strings.ToLower(name), p); err != nil {
 			return nil, err
@@ -135,6 +146,13 @@ func (b *Builder[V]) name(name string, p *paths[V]) error {
 
 // Location adds a location to the server.
 func (s *Server[V]) Location(pattern Pattern, value V) error {
+	if strings.HasPrefix(pattern.Path, "@") {
+		if _, twice := s.paths.named[pattern.Path]; twice {
+			return fmt.Errorf("location %s: twice", pattern.Path)
+		}
+		s.paths.named[pattern.Path] = value
+		return nil
+	}
 	if !strings.HasPrefix(pattern.Path, "/") {
 		return fmt.Errorf("location %q: wants a path that begins with a slash", pattern.Path)
 	}

@@ -87,6 +87,39 @@ func TestTable_PathsExactThenLongestPrefix(t *testing.T) {
 	}
 }
 
+func TestTable_NamedLocations(t *testing.T) {
+	var b routing.Builder[string]
+	for _, host := range []string{"a", "b"} {
+		s, err := b.Server([]string{host}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"/", "@x"} {
+			if err := s.Location(routing.Pattern{Path: path}, path+" of "+host); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if s.Location(routing.Pattern{Path: "@x"}, "again") == nil {
+			t.Error("a name was given twice")
+		}
+	}
+	table := b.Build()
+	f := func(host, name, want string) {
+		t.Helper()
+		if got, ok := table.Named([]byte(host), name); got != want || ok != (want != "") {
+			t.Errorf("%s of %s: got %q, %v, want %q", name, host, got, ok, want)
+		}
+	}
+	f("a", "@x", "@x of a")
+	f("b", "@x", "@x of b")
+	f("c", "@x", "")
+	f("a", "@y", "")
+	f("a", "/", "")
+	if got, _ := table.Find([]byte("a"), []byte("@x")); got != "" {
+		t.Errorf("a path led to the named location: got %q", got)
+	}
+}
+
 func TestBuilder_RefusesConflicts(t *testing.T) {
 	var b routing.Builder[int]
 	s, err := b.Server([]string{"a", "*.b"}, true)

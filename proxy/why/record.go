@@ -98,10 +98,10 @@ func (r *Record) lastError() string {
 
 // requestLine is the first line of the request, as in the logs; "" when it was not even that.
 func requestLine(ex *proxy.Exchange) string {
-	if len(ex.Method) == 0 {
+	if len(ex.AskedMethod()) == 0 {
 		return ""
 	}
-	return text(string(ex.Method) + " " + string(ex.Target) + " " + string(ex.Proto))
+	return text(string(ex.AskedMethod()) + " " + string(ex.Target) + " " + string(ex.Proto))
 }
 
 // text copies as much of a text as is kept.

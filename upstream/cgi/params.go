@@ -77,7 +77,11 @@ func (p *Params) addRequest(v *Vars, req *upstream.Request) {
 	add(v, "SERVER_SOFTWARE", p.Software)
 	add(v, "REDIRECT_STATUS", "200") // PHP with cgi.force_redirect serves nothing without it
 	add(v, "REQUEST_METHOD", req.Method)
-	add(v, "REQUEST_URI", req.Target)
+	if req.Asked != nil {
+		add(v, "REQUEST_URI", req.Asked)
+	} else {
+		add(v, "REQUEST_URI", req.Target)
+	}
 	add(v, "DOCUMENT_URI", req.Path)
 	add(v, "QUERY_STRING", req.Query)
 	add(v, "SERVER_PROTOCOL", req.Proto)

@@ -98,3 +98,19 @@ func newAddedFields(headers []configs.AddedHeader) ([]proxy.AddedField, error) {
 	}
 	return all, nil
 }
+
+func newErrorPages(pages []configs.ErrorPage) ([]proxy.ErrorPage, error) {
+	var all []proxy.ErrorPage
+	for _, p := range pages {
+		to, err := proxy.CompileTemplate(p.To)
+		if err != nil {
+			return nil, fmt.Errorf("error_page: %s: %w", p.To, err)
+		}
+		page := proxy.ErrorPage{Codes: p.Codes, To: to, Status: p.Status}
+		if p.Status == configs.OwnStatus {
+			page.Status = proxy.OwnStatus
+		}
+		all = append(all, page)
+	}
+	return all, nil
+}

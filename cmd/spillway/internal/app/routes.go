@@ -74,8 +74,13 @@ func (g *generation) newRoutes(server *configs.Server, parts parts) ([]*proxy.Ro
 		if err != nil {
 			return nil, fmt.Errorf("location %s: %w", l.Path, err)
 		}
+		pages, err := newErrorPages(l.Settings.Response.ErrorPages)
+		if err != nil {
+			return nil, fmt.Errorf("location %s: %w", l.Path, err)
+		}
 		routes = append(routes, &proxy.Route{
-			Site: site, Path: l.Path, Handler: handler, MaxBody: int64(l.Settings.Request.MaxSize), AddHeader: added,
+			Site: site, Path: l.Path, Handler: handler, MaxBody: int64(l.Settings.Request.MaxSize),
+			Internal: l.Internal, ErrorPages: pages, AddHeader: added,
 			LimitRate: int64(l.Settings.Response.LimitRate), LimitAfter: int64(l.Settings.Response.LimitRateAfter),
 		})
 	}
@@ -108,7 +113,7 @@ func (g *generation) newRelay(l *configs.Location, parts parts) (*relay.Handler,
 			Connect: time.Duration(s.ConnectTimeout), Send: time.Duration(s.SendTimeout), Read: time.Duration(s.ReadTimeout),
 		},
 		Retry: newRetryPolicy(&s.Retry), Deadline: time.Duration(s.Deadline),
-		SetHeader: setHeader, Params: params, Fields: fields,
+		SetHeader: setHeader, Params: params, Fields: fields, Intercept: s.Response.InterceptErrors,
 		BodyMemory: int(s.Request.BufferSize), BodyLimit: int64(s.Request.MaxSize),
 		StreamBody: !s.Request.Buffering, Finish: s.IgnoreClientAbort,
 		KnowLength: group.config.Protocol != configs.HTTP,
