@@ -84,9 +84,9 @@ func parsePort(s string) (int, error) {
 	return int(n), nil
 }
 
-// parsePeer reads the address of a peer and returns it for net.Dial. The port may be missing only for HTTP, as in nginx.
+// parsePeer reads the address of a peer and returns it for net.Dial. The port may be missing when there is a default, as in nginx.
 // A relative path of a socket begins in dir.
-func parsePeer(s string, protocol Protocol, dir string) (network, address string, err error) {
+func parsePeer(s, defaultPort, dir string) (network, address string, err error) {
 	if path, ok := strings.CutPrefix(s, "unix:"); ok {
 		if path == "" {
 			return "", "", errors.New(`want a path after "unix:"`)
@@ -97,10 +97,10 @@ func parsePeer(s string, protocol Protocol, dir string) (network, address string
 		return "", "", fmt.Errorf("write the address without %s://, that is %s", printable(scheme), quote(rest))
 	}
 	if strings.HasSuffix(s, "]") || !strings.Contains(s, ":") {
-		if protocol != HTTP {
+		if defaultPort == "" {
 			return "", "", fmt.Errorf("no port in %s", quote(s))
 		}
-		s += ":80"
+		s += ":" + defaultPort
 	}
 	host, port, err := net.SplitHostPort(s)
 	if err != nil || host == "*" || !validHost(host) {

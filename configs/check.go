@@ -166,6 +166,10 @@ func (k *checker) upstream(u *Upstream) {
 		k.refuse(u.Places.At("keepalive"), "%s carries one request on a connection, so none can be kept; leave it out", u.Protocol)
 	}
 	k.kind(u)
+	k.tls(u)
+	if u.HTTPVersion == "1.0" && u.Keepalive > 0 && u.Places.Has("keepalive") {
+		k.refuse(u.Places.At("http_version"), "keeps no connection; write keepalive: 0, or http_version: 1.1")
+	}
 	k.choice(u)
 	k.health(u)
 	k.ownScripts(u)

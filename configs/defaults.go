@@ -65,7 +65,9 @@ func DefaultUpstream(name string) Upstream {
 	return Upstream{
 		Name:     name,
 		Protocol: HTTP,
-		Method:   Method{Name: RoundRobin},
+		// nginx has 1.0 up to 1.29.6, and 1.1 since.
+		HTTPVersion: "1.1",
+		Method:      Method{Name: RoundRobin},
 		// An idle connection owns the only thread of a simple process; nginx keeps 32 since 1.29.7, none before.
 		Keepalive:         0,
 		KeepaliveTimeout:  Duration(60 * time.Second),

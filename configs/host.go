@@ -13,7 +13,7 @@ type host struct {
 }
 
 // CheckHost asks the machine whether it can run c: the kind of each backend runs on its system, the directory exists and can
-// be read, the command exists and can be executed, the folder in which temp_path lies exists, and control is a name of its
+// be read, the command exists and can be executed, the folder in which temp_path lies exists, the certificates of tls can be used, and control is a name of its
 // system. It starts and creates nothing. What it reports may be different a moment later, so who starts a process has to
 // handle its error all the same.
 func (c *Config) CheckHost() Problems { return c.checkHost(host{windows: onWindows}) }
@@ -21,6 +21,7 @@ func (c *Config) CheckHost() Problems { return c.checkHost(host{windows: onWindo
 func (c *Config) checkHost(h host) Problems {
 	k := checker{config: c}
 	for _, u := range c.Upstreams {
+		k.tlsFiles(u)
 		if u.Backend != nil {
 			if k.kindOnHost(u, h) {
 				k.directory(u.Backend)

@@ -30,6 +30,8 @@ func upstreamFields() []field[upstreamDraft] {
 		value("queue", (*reader).queue, func(u *upstreamDraft) *Queue { return &u.Queue }),
 		value("hold_timeout", offOr((*reader).duration), func(u *upstreamDraft) *Duration { return &u.HoldTimeout }),
 		value("retry_budget", (*reader).retryBudget, func(u *upstreamDraft) *RetryBudget { return &u.RetryBudget }),
+		value("tls", (*reader).tls, func(u *upstreamDraft) *TLS { return &u.TLS }),
+		value("http_version", word([]string{"1.0", "1.1"}), func(u *upstreamDraft) *string { return &u.HTTPVersion }),
 		value("health", (*reader).health, func(u *upstreamDraft) **Health { return &u.Health }),
 		value("poison_guard", (*reader).poisonGuard, func(u *upstreamDraft) *PoisonGuard { return &u.PoisonGuard }),
 		value("backend", (*reader).backend, func(u *upstreamDraft) **Backend { return &u.Backend }),
@@ -229,7 +231,7 @@ func (r *reader) finishPeer(p *Peer, u *Upstream) {
 		r.finishService(p)
 		return
 	}
-	network, address, err := parsePeer(p.Address, u.Protocol, r.dir)
+	network, address, err := parsePeer(p.Address, u.defaultPort(), r.dir)
 	if err != nil {
 		r.problems = append(r.problems, p.Places.At("address").problem("%v", err))
 		return

@@ -25,6 +25,9 @@ type Upstream struct {
 	RetryBudget RetryBudget // of all its requests together; zero is off
 	HoldTimeout Duration    // how long a request waits for a process that is about to be ready, or for the first address of a name; 0 is not at all
 
+	TLS         TLS    // of the connections to the peers
+	HTTPVersion string // 1.0 or 1.1 of requests to peers; with 1.0 no connection is kept and no body goes in chunks
+
 	Keepalive         int      // idle connections kept for all peers together; 0 closes each after its request
 	KeepaliveTimeout  Duration // an idle connection is closed then
 	KeepaliveRequests int      // a connection is closed after so many requests
@@ -44,6 +47,18 @@ type Upstream struct {
 	Backend *Backend // nil with Peers
 
 	Places Places
+}
+
+// defaultPort is that of peers without one, "" where there is none.
+func (u *Upstream) defaultPort() string {
+	switch {
+	case u.Protocol != HTTP:
+		return ""
+	case u.TLS.On:
+		return "443"
+	default:
+		return "80"
+	}
 }
 
 // Queue is where requests wait when every peer has as many as it may have. The zero value is off: they are refused.

@@ -3,8 +3,8 @@
 // A Group is nginx's upstream block: a name, a Protocol and the peers that serve one application. A Peer is one address;
 // it lends connections (Lease, Release), counts what is in flight and remembers failures by nginx's rules (max_fails,
 // fail_timeout). A Conn is one connection, with the timeouts of the attempt that leased it; every error that it returns
-// is an *Error that carries nginx's words for the error log. A Protocol is a wire language: it turns a Request into bytes
-// on a Conn, and the answer into a Response. Fields that must not cross a proxy are dropped here, in Response.AddField,
+// is an *Error that carries nginx's words for the error log. With a tls.Config in its options a group makes TLS connections
+// (tls.go). A Protocol is a wire language: it turns a Request into bytes on a Conn, and the answer into a Response. Fields that must not cross a proxy are dropped here, in Response.AddField,
 // for all protocols alike.
 //
 // The life of an attempt: Peer.Take, which a picker calls as the last step of its choice, Peer.Lease, Protocol.Send,

@@ -14,7 +14,8 @@ type Phase uint8
 
 // The phases of an attempt, in their order.
 const (
-	Connecting Phase = iota + 1
+	Connecting  Phase = iota + 1
+	Handshaking       // TLS
 	Sending
 	ReadingHead
 	ReadingBody
@@ -26,6 +27,8 @@ func (p Phase) String() string {
 	switch p {
 	case Connecting:
 		return "connecting to upstream"
+	case Handshaking:
+		return "SSL handshaking to upstream"
 	case Sending:
 		return "sending request to upstream"
 	case ReadingHead:

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"crypto/tls"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,10 @@ type GroupOptions struct {
 	Scheme   string        // http, fastcgi, scgi or uwsgi: how peers are shown in the error log
 	Protocol Protocol      // the wire language of all peers
 	Peers    []PeerOptions // those that it has at first; none: Add brings them
+
+	// TLS is what connections are made with, to verify that of each peer; nil: without TLS. Without a ServerName it is the peer's
+	// host name or address.
+	TLS *tls.Config
 
 	Keepalive         int           // idle connections kept at most, nginx's keepalive; 0 keeps none
 	KeepaliveTimeout  time.Duration // how long one stays idle at most; 0 is a minute
@@ -74,6 +79,7 @@ type Group struct {
 	closed            atomic.Bool          // no connection becomes idle any more
 	sound             atomic.Pointer[Peer] // that HasSound has found last; nil: none yet
 	conns             conns
+	tls               *tls.Config  // nil: none
 	upgraded          atomic.Int64 // connections that belong to another protocol
 	everUpgraded      atomic.Int64
 }
@@ -87,7 +93,7 @@ func NewGroup(opts GroupOptions) (*Group, error) {
 		name: opts.Name, scheme: opts.Scheme, protocol: opts.Protocol,
 		flights: opts.Flights, made: time.Now(),
 		concurrency: opts.Concurrency, initial: opts.Initial, maxRequestsJitter: max(opts.MaxRequestsJitter, 0),
-		onSpent: opts.OnSpent, onWait: opts.OnWait, runs: opts.Runs,
+		tls: opts.TLS, onSpent: opts.OnSpent, onWait: opts.OnWait, runs: opts.Runs,
 		keepalive: opts.Keepalive, keepaliveTimeout: opts.KeepaliveTimeout, keepaliveRequests: opts.KeepaliveRequests,
 	}
 	if g.keepaliveTimeout == 0 {

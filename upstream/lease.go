@@ -24,7 +24,7 @@ const (
 type conns struct{ pool sync.Pool }
 
 // Lease returns a connection to the peer: the idle one that was used last, or a new one. The caller holds a slot of the
-// peer, unless nobody else uses it, and must Release the connection. The error is an *Error of the phase Connecting. fresh
+// peer, unless nobody else uses it, and must Release the connection. The error is an *Error of the phase Connecting or Handshaking. fresh
 // asks for a new connection, after an idle one had died.
 func (p *Peer) Lease(timeouts Timeouts, fresh bool) (*Conn, error) {
 	if !fresh {
@@ -54,9 +54,18 @@ func (p *Peer) dial(timeouts Timeouts) (*Conn, error) {
 		return nil, &Error{Phase: Connecting, Kind: Refused, Text: "connect() not tried", Err: ErrNotServing}
 	}
 	dialer := net.Dialer{Timeout: timeouts.Connect, Deadline: timeouts.Until, KeepAlive: -1}
+	deadline := time.Now().Add(timeouts.Connect)
+	if until := timeouts.Until; !until.IsZero() && until.Before(deadline) {
+		deadline = until
+	}
 	nc, err := dialer.Dial(p.network, p.target)
 	if err != nil {
 		return nil, connectError(err)
+	}
+	if p.tls != nil {
+		if nc, err = p.secure(nc, deadline); err != nil {
+			return nil, err
+		}
 	}
 	c, _ := p.group.conns.pool.Get().(*Conn)
 	if c == nil {

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"crypto/md5"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"net"
@@ -43,6 +44,7 @@ type Peer struct {
 	drain       bool
 	slowStart   time.Duration
 	route       string
+	tls         *tls.Config // nil: without TLS
 	group       *Group
 
 	slots     atomic.Uint64 // state and slots in use, see slot.go
@@ -90,6 +92,7 @@ func newPeer(g *Group, index int, opts PeerOptions) (*Peer, error) {
 	} else if _, _, err := net.SplitHostPort(opts.Address); err != nil {
 		return nil, errors.New("peer " + opts.Address + ": want host:port or unix:/path")
 	}
+	p.tls = p.tlsFor(g.tls)
 	p.self[0] = p
 	p.forget()
 	p.slots.Store(uint64(opts.State) * stateUnit)

@@ -152,7 +152,7 @@ func (r *run) judgeFailure(failure *upstream.Error) (again bool, err error) {
 // takes it from there. A request that has reached no process yet costs nothing: however many peers refuse, one serves it in the
 // end. nginx has no such budget.
 func (r *run) affords(phase upstream.Phase) bool {
-	r.sent = r.sent || phase != upstream.Connecting
+	r.sent = r.sent || phase > upstream.Handshaking
 	if !r.sent {
 		return true
 	}
@@ -166,7 +166,7 @@ func (r *run) affords(phase upstream.Phase) bool {
 
 // died says whether a failure looks like the end of the peer's process: nobody listens, or not a byte of an answer came.
 func (r *run) died(failure *upstream.Error) bool {
-	return failure.Kind == upstream.Refused || failure.Kind == upstream.Failed && r.lastAttempt().Received == 0
+	return failure.Kind == upstream.Refused && failure.Phase == upstream.Connecting || failure.Kind == upstream.Failed && r.lastAttempt().Received == 0
 }
 
 // abandon says how an exchange ends in whose failure the peer has no part. As in nginx, the attempt has no status.
@@ -217,7 +217,7 @@ func (r *run) mayAwaitNext(phase upstream.Phase) bool {
 	if guard := r.h.opts.Poison; r.resent && (guard == nil || r.deaths > guard.opts.Kills) {
 		return false
 	}
-	r.resent = phase != upstream.Connecting
+	r.resent = phase > upstream.Handshaking
 	return true
 }
 
@@ -228,7 +228,7 @@ func (r *run) repeatable(phase upstream.Phase) bool {
 	if r.stream.started {
 		return false
 	}
-	if phase == upstream.Connecting || r.h.opts.Retry.On&NonIdempotent != 0 {
+	if phase <= upstream.Handshaking || r.h.opts.Retry.On&NonIdempotent != 0 {
 		return true
 	}
 	switch string(r.req.Method) {

@@ -11,11 +11,14 @@ type Options struct {
 	// KeepAlive asks peers to keep connections open; without it requests carry "Connection: close" and no response is
 	// Reusable. It belongs together with upstream.GroupOptions.Keepalive.
 	KeepAlive bool
+	// Old sends requests of HTTP/1.0, without KeepAlive, trailers and upgrades. Their bodies have to have a length.
+	Old bool
 }
 
 // Protocol is HTTP/1.1 as a group's wire language. It is safe for all connections of the group at once.
 type Protocol struct {
 	keepAlive bool
+	old       bool
 	heads     sync.Pool // *[]byte, for a request's head and a small body
 	pieces    sync.Pool // *[pieceSize]byte, for streamed bodies
 }
@@ -25,7 +28,8 @@ var _ upstream.Protocol = (*Protocol)(nil)
 // New returns the protocol.
 func New(opts Options) *Protocol {
 	return &Protocol{
-		keepAlive: opts.KeepAlive,
+		keepAlive: opts.KeepAlive && !opts.Old,
+		old:       opts.Old,
 		heads:     sync.Pool{New: func() any { b := make([]byte, 0, headSize); return &b }},
 		pieces:    sync.Pool{New: func() any { return new([pieceSize]byte) }},
 	}

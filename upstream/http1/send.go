@@ -26,7 +26,7 @@ func (p *Protocol) Send(c *upstream.Conn, req *upstream.Request) error {
 	s := stateOf(c)
 	s.sender.start(req)
 	buf := p.takeHead()
-	head := s.writer.append((*buf)[:0], req, p.keepAlive)
+	head := s.writer.append((*buf)[:0], req, p)
 	if len(s.sender.bytes) <= smallBody {
 		head = append(head, s.sender.bytes...)
 		s.sender.bytes = nil
@@ -59,11 +59,15 @@ type headWriter struct {
 }
 
 // append appends the head of the request to b, its blank line included.
-func (w *headWriter) append(b []byte, req *upstream.Request, keepAlive bool) []byte {
+func (w *headWriter) append(b []byte, req *upstream.Request, p *Protocol) []byte {
 	b = append(b, req.Method...)
 	b = append(b, ' ')
 	b = appendTarget(b, req.Target)
-	b = append(b, " HTTP/1.1\r\nHost: "...)
+	if p.old {
+		b = append(b, " HTTP/1.0\r\nHost: "...)
+	} else {
+		b = append(b, " HTTP/1.1\r\nHost: "...)
+	}
 	b = appendValue(b, host(req))
 	b = append(b, "\r\n"...)
 	if req.Header != nil {
@@ -76,22 +80,24 @@ func (w *headWriter) append(b []byte, req *upstream.Request, keepAlive bool) []b
 			b = appendField(b, f.Name, f.Value)
 		}
 	}
-	b = appendConnection(b, req, keepAlive)
+	b = p.appendConnection(b, req)
 	b = appendFraming(b, req)
 	return append(b, "\r\n"...)
 }
 
 // appendConnection appends the fields that are for this connection only, and the one that names them.
-func appendConnection(b []byte, req *upstream.Request, keepAlive bool) []byte {
+func (p *Protocol) appendConnection(b []byte, req *upstream.Request) []byte {
 	switch {
+	case p.old:
+		return append(b, "Connection: close\r\n"...)
 	case len(req.Upgrade) > 0:
 		b = append(b, "Connection: upgrade\r\n"...)
 		return appendField(b, upgradeName, req.Upgrade)
-	case req.Trailers && keepAlive:
+	case req.Trailers && p.keepAlive:
 		return append(b, "Connection: TE\r\nTE: trailers\r\n"...)
 	case req.Trailers:
 		return append(b, "Connection: close, TE\r\nTE: trailers\r\n"...)
-	case !keepAlive:
+	case !p.keepAlive:
 		return append(b, "Connection: close\r\n"...)
 	default:
 		return b

@@ -56,6 +56,10 @@ func TestProtocol_SendsTheseBytes(t *testing.T) {
 		f(opts, func(r *upstream.Request) { r.Upgrade = []byte("websocket, x\r\ny") },
 			"GET /p%20q?x=1 HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: websocket, x  y\r\n\r\n")
 	}
+	f(http1.Options{KeepAlive: true, Old: true}, func(r *upstream.Request) {
+		r.Upgrade, r.Trailers = []byte("websocket"), true
+	}, "GET /p%20q?x=1 HTTP/1.0\r\nHost: a.test\r\nConnection: close\r\n\r\n")
+	f(keep, func(r *upstream.Request) { r.Trailers = true }, "GET /p%20q?x=1 HTTP/1.1\r\nHost: a.test\r\nConnection: TE\r\nTE: trailers\r\n\r\n")
 	long := bytes.Repeat([]byte("0123456789"), 20000)
 	f(keep, func(r *upstream.Request) { r.Bytes, r.BodyLength = long, int64(len(long)) },
 		"GET /p%20q?x=1 HTTP/1.1\r\nHost: a.test\r\nContent-Length: 200000\r\n\r\n"+string(long))

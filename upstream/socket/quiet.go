@@ -19,6 +19,10 @@ func (q *quiet) bind(raw syscall.RawConn) {
 // costs one system call and does not wait. A socket that cannot be asked is not quiet.
 func (s *Socket) Quiet() bool {
 	q := &s.quiet
+	if q.raw == nil {
+		layer, ok := s.Conn.(*Layer)
+		return ok && layer.Quiet()
+	}
 	q.is = false
-	return q.raw != nil && q.raw.Control(q.ask) == nil && q.is
+	return q.raw.Control(q.ask) == nil && q.is
 }

@@ -36,8 +36,12 @@ func (a *App) newGroup(u *configs.Upstream, ports []int, b *backend) (*group, er
 	if err != nil {
 		return nil, err
 	}
+	secured, err := newTLS(&u.TLS)
+	if err != nil {
+		return nil, fmt.Errorf("tls: %w", err)
+	}
 	opts := upstream.GroupOptions{
-		Name: u.Name, Scheme: string(u.Protocol), Protocol: protocol,
+		Name: u.Name, Scheme: scheme(u), Protocol: protocol, TLS: secured,
 		Keepalive: u.Keepalive, KeepaliveTimeout: time.Duration(u.KeepaliveTimeout), KeepaliveRequests: u.KeepaliveRequests,
 		Concurrency: u.Concurrency, Queue: newQueue(&u.Queue),
 		HoldTimeout: time.Duration(u.HoldTimeout),

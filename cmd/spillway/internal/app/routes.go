@@ -116,8 +116,8 @@ func (g *generation) newRelay(l *configs.Location, parts parts) (*relay.Handler,
 		SetHeader: setHeader, Params: params, Fields: fields, Intercept: s.Response.InterceptErrors,
 		BodyMemory: int(s.Request.BufferSize), BodyLimit: int64(s.Request.MaxSize),
 		StreamBody: !s.Request.Buffering, Finish: s.IgnoreClientAbort,
-		KnowLength: group.config.Protocol != configs.HTTP,
-		Upgrade:    s.Upgrade && group.config.Protocol == configs.HTTP, UpgradeTimeout: time.Duration(s.UpgradeTimeout),
+		KnowLength: !speaksHTTP11(group.config),
+		Upgrade:    s.Upgrade && speaksHTTP11(group.config), UpgradeTimeout: time.Duration(s.UpgradeTimeout),
 		EarlyHints: s.EarlyHints,
 	}
 	if err := setChoice(&opts, group.config); err != nil {
@@ -152,11 +152,16 @@ func (g *generation) learnsLanes(name string) bool {
 	return false
 }
 
+// speaksHTTP11 says whether requests to an upstream have what HTTP/1.1 brought: chunks, and upgrades.
+func speaksHTTP11(u *configs.Upstream) bool {
+	return u.Protocol == configs.HTTP && u.HTTPVersion == "1.1"
+}
+
 // newProtocol makes the wire language of an upstream, with the script settings of a location.
 func newProtocol(u *configs.Upstream, script configs.Script, version string) (upstream.Protocol, error) {
 	keepAlive := u.Keepalive > 0
 	if u.Protocol == configs.HTTP {
-		return http1.New(http1.Options{KeepAlive: keepAlive}), nil
+		return http1.New(http1.Options{KeepAlive: keepAlive, Old: u.HTTPVersion == "1.0"}), nil
 	}
 	params := cgi.Params{Root: script.Root, Index: script.Index, Software: "spillway/" + version}
 	if script.SplitPathInfo != "" {

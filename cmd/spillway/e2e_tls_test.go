@@ -1,0 +1,128 @@
+//go:build linux && !race
+
+package main_test
+
+import (
+	"bufio"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// describeRequest says what came, and echoes on a connection that is upgraded.
+func describeRequest(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Upgrade") != "" {
+		conn, both, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = both.WriteString("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+		_ = both.Flush()
+		_, _ = io.Copy(conn, both)
+		return
+	}
+	name := "none"
+	if r.TLS != nil {
+		name = r.TLS.ServerName
+	}
+	body, err := io.ReadAll(r.Body)
+	fmt.Fprintf(w, "%s name=%s length=%d body=%d close=%v err=%v", r.Proto, name, r.ContentLength, len(body), r.Close, err)
+}
+
+// TestPeer_TLSAndVersions: what a peer is asked by tls and http_version, and what its operator reads when the certificate is wrong.
+func TestPeer_TLSAndVersions(t *testing.T) {
+	secure := httptest.NewUnstartedServer(http.HandlerFunc(describeRequest))
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS() // its certificate is for example.com and 127.0.0.1, by itself
+	defer secure.Close()
+	plain := httptest.NewServer(http.HandlerFunc(describeRequest))
+	defer plain.Close()
+	dir, addr := t.TempDir(), freeAddr(t)
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
+	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), ca, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	at := func(s *httptest.Server) string { return s.Listener.Addr().String() }
+	s := startProgram(t, dir, addr, fmt.Sprintf(`
+upstreams:
+  secure: {keepalive: 4, tls: {trusted_certificate: ca.pem, server_name: example.com}, peers: ["%[1]s"]}
+  address: {tls: {trusted_certificate: ca.pem}, peers: ["%[1]s"]}
+  unverified: {tls: {verify: off}, peers: ["%[1]s"]}
+  stranger: {tls: on, peers: ["%[1]s"]}
+  misnamed: {tls: {trusted_certificate: ca.pem, server_name: other.test}, peers: ["%[1]s"]}
+  old: {http_version: "1.0", peers: ["%[2]s"]}
+servers:
+  - listen: ["%[3]s"]
+    locations:
+      - {path: /secure, pass: secure}
+      - {path: /streamed, pass: secure, request_buffering: off}
+      - {path: /address, pass: address}
+      - {path: /unverified, pass: unverified}
+      - {path: /stranger, pass: stranger}
+      - {path: /misnamed, pass: misnamed}
+      - {path: /old, pass: old, request_buffering: off}
+`, at(secure), at(plain), addr))
+	eventually(t, "the program serves", func() bool { return !refuses(addr) || s.hasEnded() })
+	f := func(path string, body io.Reader, status int, want string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+path, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := s.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		got, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != status || !strings.Contains(string(got), want) {
+			t.Errorf("%s: got %d %s, %v, want %d %s", path, resp.StatusCode, got, err, status, want)
+		}
+	}
+	large := strings.Repeat("0123456789", 50000)
+	for range 3 { // the connection is kept
+		f("/secure", strings.NewReader(large), 200, "HTTP/1.1 name=example.com length=500000 body=500000 close=false err=<nil>")
+	}
+	f("/streamed", io.MultiReader(strings.NewReader(large)), 200, "HTTP/1.1 name=example.com length=-1 body=500000 close=false err=<nil>")
+	f("/address", strings.NewReader("x"), 200, "HTTP/1.1 name= length=1 body=1 close=true err=<nil>")
+	f("/unverified", nil, 200, "HTTP/1.1 name= length=0 body=0 close=true err=<nil>")
+	f("/old", io.MultiReader(strings.NewReader("chunks")), 200, "HTTP/1.0 name=none length=6 body=6 close=true err=<nil>")
+	f("/stranger", nil, 502, "502 Bad Gateway")
+	f("/misnamed", nil, 502, "502 Bad Gateway")
+	for _, want := range []string{
+		"upstream SSL certificate verify error (x509: certificate signed by unknown authority) while SSL handshaking to upstream, ",
+		"upstream SSL certificate verify error (x509: certificate is valid for example.com", ", not other.test) while SSL handshaking to upstream, ",
+		`upstream: "https://` + at(secure) + `/stranger"`,
+	} {
+		eventually(t, want, func() bool { return strings.Contains(s.errorLog(), want) })
+	}
+
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	fmt.Fprintf(conn, "GET /secure HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")
+	r := bufio.NewReader(conn)
+	if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("got %v, %v, want a tunnel", resp, err)
+	}
+	go func() { // ends when all is sent
+		_, _ = io.WriteString(conn, large)
+		_ = conn.(*net.TCPConn).CloseWrite()
+	}()
+	if got, err := io.ReadAll(r); err != nil || string(got) != large {
+		t.Errorf("got %d bytes, %v, want the %d sent", len(got), err, len(large))
+	}
+}

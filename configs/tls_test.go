@@ -1,0 +1,101 @@
+package configs
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// writePair writes a certificate that is valid in the time, and its key, as NAME.pem and NAME.key.
+func writePair(t *testing.T, dir, name string, from, to time.Time) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: to}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []struct {
+		name, kind string
+		bytes      []byte
+	}{{name + ".pem", "CERTIFICATE", der}, {name + ".key", "PRIVATE KEY", secret}} {
+		text := pem.EncodeToMemory(&pem.Block{Type: file.kind, Bytes: file.bytes})
+		if err := os.WriteFile(filepath.Join(dir, file.name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestCheckHost_LooksAtCertificates(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	writePair(t, dir, "good", now.Add(-time.Hour), now.Add(time.Hour))
+	writePair(t, dir, "other", now.Add(-time.Hour), now.Add(time.Hour))
+	writePair(t, dir, "old", now.Add(-2*time.Hour), now.Add(-time.Hour))
+	writePair(t, dir, "new", now.Add(time.Hour), now.Add(2*time.Hour))
+	if err := os.WriteFile(filepath.Join(dir, "text.pem"), []byte("no certificate\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := func(values string, want ...string) {
+		t.Helper()
+		got := hostProblems(t, host{}, dir, "listen: 80\nupstreams: {app: {peers: [127.0.0.1], tls: {"+values+"}}}")
+		if len(got) != len(want) {
+			t.Errorf("%s: got %q, want %q", values, got, want)
+			return
+		}
+		for i, p := range got {
+			if !strings.Contains(p.Key+": "+p.Message, want[i]) {
+				t.Errorf("%s: got %q, want %q", values, p, want[i])
+			}
+		}
+	}
+	f("trusted_certificate: good.pem, certificate: good.pem, certificate_key: good.key")
+	f("trusted_certificate: none.pem", "upstreams.app.tls.trusted_certificate: open ")
+	f("trusted_certificate: text.pem", `text.pem" is not PEM`)
+	f("trusted_certificate: good.key", "good.key\": x509: ")
+	f("trusted_certificate: old.pem", `old.pem" has expired at `)
+	f("trusted_certificate: new.pem", `new.pem" is not valid before `)
+	f("certificate: none.pem, certificate_key: good.key", "upstreams.app.tls.certificate: open ")
+	f("certificate: good.pem, certificate_key: text.pem", `upstreams.app.tls.certificate_key: "`)
+	f("certificate: good.pem, certificate_key: other.key", "private key does not match public key")
+	f("certificate: old.pem, certificate_key: old.key", `old.pem" has expired at `)
+}
+
+func TestTLS_Versions(t *testing.T) {
+	f := func(lowest, highest uint16, protocols ...string) {
+		t.Helper()
+		if l, h := (&TLS{Protocols: protocols}).Versions(); l != lowest || h != highest {
+			t.Errorf("%q: got %x to %x, want %x to %x", protocols, l, h, lowest, highest)
+		}
+	}
+	f(0, 0)
+	f(tls.VersionTLS13, tls.VersionTLS13, "TLSv1.3")
+	f(tls.VersionTLS12, tls.VersionTLS13, "TLSv1.3", "TLSv1.2")
+	f(tls.VersionTLS10, tls.VersionTLS12, "TLSv1", "TLSv1.1", "TLSv1.2")
+}
+
+func TestTLS_PortOfPeers(t *testing.T) {
+	c, err := Parse("s.yaml", []byte("listen: 80\nupstreams: {app: {tls: on, peers: [127.0.0.1, '127.0.0.1:8443']}}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := c.Upstreams[0]
+	if u.Peers[0].Address != "127.0.0.1:443" || u.Peers[1].Address != "127.0.0.1:8443" || !u.TLS.Verify || !u.TLS.SessionReuse {
+		t.Errorf("got %+v", u)
+	}
+}
