@@ -76,13 +76,19 @@ upstreams:
   app:
     kind: php-cgi
     peers: ["unix:%s"]
+    root: site
+    health: {path: /ping, interval: 500ms, timeout: 500ms, match: {body: pong}}
 servers:
-  - {listen: ["%s"], client_max_body_size: 64m, locations: [{path: /, pass: app, root: site}]}
+  - {listen: ["%s"], client_max_body_size: 64m, locations: [{path: /, pass: app}]}
 `, socket, addr))
 	s.kind = k
 	eventually(t, "php-fpm answers", func() bool {
 		a, err := s.get("hello")
 		return err == nil && string(a.body) == k.hello || s.hasEnded()
+	})
+	eventually(t, "php-fpm answers a probe with its own page", func() bool {
+		state, passed, _, _ := s.probed(t)
+		return state == "up" && passed > 0
 	})
 	t.Run("request bodies arrive whole", s.testRequestBodies)
 	t.Run("large responses arrive whole", s.testLargeResponse)
@@ -101,7 +107,7 @@ func fpm() string {
 func startFPM(t *testing.T, dir string) string {
 	t.Helper()
 	socket, config := filepath.Join(dir, "fpm.sock"), filepath.Join(dir, "fpm.conf")
-	text := fmt.Sprintf("[global]\nerror_log = %s\ndaemonize = no\n[www]\nuser = %d\ngroup = %d\nlisten = %s\npm = static\npm.max_children = 2\n",
+	text := fmt.Sprintf("[global]\nerror_log = %s\ndaemonize = no\n[www]\nuser = %d\ngroup = %d\nlisten = %s\npm = static\npm.max_children = 2\nping.path = /ping\n",
 		filepath.Join(dir, "fpm.log"), os.Getuid(), os.Getgid(), socket)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
