@@ -46,19 +46,14 @@ func (a *incoming) dropRequest() {
 
 // feed sends what is left of the request's body, as long as the peer has nothing to say.
 func (a *incoming) feed() error {
-	for a.request != nil && !a.conn.Readable() {
-		phase := a.conn.Phase
-		a.conn.Phase = upstream.Sending
-		done, err := a.request.next(a.conn)
-		a.conn.Phase = phase
-		if done || err != nil {
-			a.dropRequest()
-		}
-		if err := a.conn.Answering(err); err != nil {
-			return err
-		}
+	if a.request == nil {
+		return nil
 	}
-	return nil
+	_, over, err := Feed(a.conn, a.request.next)
+	if over {
+		a.dropRequest()
+	}
+	return err
 }
 
 // readHead reads until the head is complete.

@@ -52,20 +52,15 @@ func (a *answer) dropRequest() {
 // feed sends what is left of the request's body, as long as the peer has nothing to say. A peer that has closed may have
 // answered before: that is for the next read to find out.
 func (a *answer) feed() error {
-	for a.request != nil && !a.conn.Readable() {
-		phase := a.conn.Phase
-		a.conn.Phase = upstream.Sending
-		done, err := a.request.next(a.conn)
-		a.conn.Phase = phase
-		if done || err != nil {
-			a.sent = err == nil
-			a.dropRequest()
-		}
-		if err := a.conn.Answering(err); err != nil {
-			return err
-		}
+	if a.request == nil {
+		return nil
 	}
-	return nil
+	sent, over, err := cgi.Feed(a.conn, a.request.next)
+	if over {
+		a.sent = sent
+		a.dropRequest()
+	}
+	return err
 }
 
 // readHead reads until the head is complete.

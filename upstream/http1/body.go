@@ -109,7 +109,7 @@ func (b *body) Read(p []byte) (int, error) {
 // for each other, each with its buffers full.
 func (b *body) sendMore() {
 	b.conn.Phase = upstream.Sending
-	if err := answeredAnyway(b.protocol.sendPiece(b.conn, b.sender)); err != nil {
+	if err := b.conn.Answering(b.protocol.sendPiece(b.conn, b.sender)); err != nil {
 		b.end(err)
 		return
 	}

@@ -72,7 +72,7 @@ func (p *Protocol) receiveHead(c *upstream.Conn, s *state, resp *upstream.Respon
 			resp.PassEarly(s.head.fields)
 		}
 		n = copy(buf, buf[end:n])
-		if err := answeredAnyway(p.sendBody(c, &s.sender)); err != nil {
+		if err := c.Answering(p.sendBody(c, &s.sender)); err != nil {
 			return nil, err
 		}
 	}
@@ -109,15 +109,6 @@ func (s *state) settle() {
 	if s.sender.more() && (s.head.status >= 300 || s.head.close) {
 		s.sender.abandon()
 	}
-}
-
-// answeredAnyway drops the error of a connection that broke while the peer was answering: what it has answered counts.
-func answeredAnyway(err error) error {
-	var failure *upstream.Error
-	if errors.As(err, &failure) && failure.Kind == upstream.Failed {
-		return nil
-	}
-	return err
 }
 
 // deliver copies the status and the fields into the response.

@@ -72,19 +72,10 @@ func (p *Protocol) sendBody(c *upstream.Conn, s *sender) error {
 			return nil
 		}
 		if err := p.sendPiece(c, s); err != nil {
-			return answered(c, err)
+			return c.Answered(err)
 		}
 	}
 	return nil
-}
-
-// answered forgives a timeout when the peer has sent something: it stopped reading because it had made up its mind.
-func answered(c *upstream.Conn, err error) error {
-	var failure *upstream.Error
-	if errors.As(err, &failure) && failure.Kind == upstream.TimedOut && c.Readable() {
-		return nil
-	}
-	return err
 }
 
 // sendPiece sends the next piece of the body.
