@@ -28,6 +28,9 @@ func (p *Peer) secure(nc net.Conn, deadline time.Time) (net.Conn, error) {
 	return layer, nil
 }
 
+// TLS returns what connections to the peer are made with, for those who make their own; it is not to be changed. Nil: without TLS.
+func (p *Peer) TLS() *tls.Config { return p.tls }
+
 // tlsFor is the group's configuration for the peer; nil without TLS.
 func (p *Peer) tlsFor(config *tls.Config) *tls.Config {
 	if config == nil || config.ServerName != "" {

@@ -21,7 +21,11 @@ func (r *Request) askHTTP(ctx context.Context, p *upstream.Peer) (*Answer, error
 	client.RetryMax = 0
 	client.CheckRetry = func(context.Context, *http.Response, error) (bool, error) { return false, nil }
 	client.ErrorHandler = retryablehttp.PassthroughErrorHandler
-	request, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, "http://"+r.hostFor(p)+r.Path, nil)
+	scheme := "http://"
+	if p.TLS() != nil {
+		scheme = "https://"
+	}
+	request, err := retryablehttp.NewRequestWithContext(ctx, http.MethodGet, scheme+r.hostFor(p)+r.Path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +54,7 @@ func httpClient(p *upstream.Peer) *http.Client {
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				return new(net.Dialer).DialContext(ctx, network, address)
 			},
+			TLSClientConfig:        p.TLS().Clone(),
 			DisableKeepAlives:      true, // a process with one thread must not be held by an idle connection
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: headSize,

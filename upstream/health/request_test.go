@@ -2,10 +2,15 @@ package health_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -204,6 +209,35 @@ func TestRequest_WhatThePeerSees(t *testing.T) {
 				t.Errorf("%s: got %s=%q, want %q", l.wire.Name(), name, got.Params[name], value)
 			}
 		}
+	}
+}
+
+func TestProbe_TLS(t *testing.T) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // gets the handshakes that fail
+	server.StartTLS()
+	defer server.Close()
+	f := func(config *tls.Config) error {
+		t.Helper()
+		g, err := upstream.NewGroup(upstream.GroupOptions{
+			Name: "app", Protocol: mute{}, TLS: config, Peers: []upstream.PeerOptions{{Address: server.Listener.Addr().String()}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer g.Close()
+		return probe(t, patience, health.NewProbe(health.Request{Path: "/"}, health.Match{}), g.Peers()[0])
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	if err := f(&tls.Config{RootCAs: roots}); err != nil {
+		t.Errorf("with the right roots: %v", err)
+	}
+	if err := f(&tls.Config{RootCAs: x509.NewCertPool()}); err == nil {
+		t.Error("with other roots: got a success")
+	}
+	if err := f(nil); err == nil {
+		t.Error("without TLS: got a success")
 	}
 }
 
