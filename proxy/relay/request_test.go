@@ -260,7 +260,7 @@ func TestHandler_TellsPeerAboutClient(t *testing.T) {
 			r.connect().send("GET /a?b=c HTTP/1.1\r\nHost: Site.test:80\r\n"+
 				"X-Forwarded-For: 6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n"+
 				"x-path: evil\r\nAccept-Encoding: gzip\r\nCookie: a=1\r\n"+
-				"Connection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nTE: trailers\r\nUpgrade: h2c\r\nProxy-Connection: x\r\n\r\n").
+				"Connection: X-Hop, keep-alive\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nTE: gzip\r\nUpgrade: h2c\r\nProxy-Connection: x\r\n\r\n").
 				response("GET").want(t, 200, []byte("good"))
 			got := peer.Requests()[0]
 			for name, want := range map[string][]string{
