@@ -113,9 +113,6 @@ func (k *checker) tls(u *Upstream) {
 	if u.Protocol != HTTP {
 		k.refuse(u.Places.At("tls"), "is for protocol: http, not for %s", u.Protocol)
 	}
-	if u.Health != nil && u.Health.Probe == ProbeRequest {
-		k.refuse(u.Places.At("tls"), "its probes would be sent without TLS; write probe: tcp in health")
-	}
 	switch {
 	case t.Certificate != "" && t.CertificateKey == "":
 		k.refuse(t.Places.At("certificate"), "certificate_key is missing")

@@ -57,6 +57,7 @@ func (r *run) tunnel(w io.Writer) (int64, error) {
 		return 0, errNoTunnel
 	}
 	r.conn.Upgrade()
+	r.flight.Land() // for who chooses by time: a tunnel says nothing about how fast its peer answers
 	if err := client.Switch(); err != nil {
 		return 0, err
 	}
