@@ -57,10 +57,10 @@ func newRequest(u *configs.Upstream, path, version string) (health.Request, erro
 	return request, err
 }
 
-// newAsk returns what asks a process for a path before it is ready, in the protocol of its upstream; nil for HTTP, which its
-// supervisor speaks.
+// newAsk returns what asks a process for a path before it is ready, in the protocol of its upstream; nil for HTTP without TLS,
+// which its supervisor speaks.
 func newAsk(u *configs.Upstream, version string) func(ctx context.Context, port int, path string) (int, error) {
-	if u.Protocol == configs.HTTP {
+	if u.Protocol == configs.HTTP && !u.TLS.On {
 		return nil
 	}
 	return func(ctx context.Context, port int, path string) (int, error) {
@@ -68,8 +68,16 @@ func newAsk(u *configs.Upstream, version string) func(ctx context.Context, port 
 		if err != nil {
 			return 0, err
 		}
+		secured, err := newTLS(&u.TLS)
+		if err != nil {
+			return 0, err
+		}
+		protocol, err := newProtocol(u, u.Script, version)
+		if err != nil {
+			return 0, err
+		}
 		alone, err := upstream.NewGroup(upstream.GroupOptions{
-			Name: u.Name, Protocol: request.Protocol, Peers: []upstream.PeerOptions{{Address: fmt.Sprintf("127.0.0.1:%d", port)}},
+			Name: u.Name, Protocol: protocol, TLS: secured, Peers: []upstream.PeerOptions{{Address: fmt.Sprintf("127.0.0.1:%d", port)}},
 		})
 		if err != nil {
 			return 0, err
