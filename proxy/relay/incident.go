@@ -25,9 +25,9 @@ func (r *run) failed(failure *upstream.Error) {
 
 // sceneOf copies what can be seen of the group.
 func sceneOf(g *upstream.Group) *proxy.Scene {
-	now, queue := time.Now(), g.Queue()
-	scene := &proxy.Scene{Waiting: queue.Waiting, Queue: queue.Length, Peers: make([]proxy.ScenePeer, len(g.Peers()))}
-	for i, p := range g.Peers() {
+	now, queue, peers := time.Now(), g.Queue(), g.Peers()
+	scene := &proxy.Scene{Waiting: queue.Waiting, Queue: queue.Length, Peers: make([]proxy.ScenePeer, len(peers))}
+	for i, p := range peers {
 		scene.Peers[i] = proxy.ScenePeer{Address: p.Address(), State: p.Standing(now), Inflight: p.Inflight()}
 	}
 	return scene
