@@ -221,8 +221,9 @@ func TestTunnel_EitherSideBreaks(t *testing.T) {
 		_ = c.SetLinger(0)
 		_ = c.Close()
 		<-ended
-		r.next()
-		r.wantLog("client gone", "level=INFO", `phase="proxying upgraded connection"`)
+		if r.next().Truncated { // under Wine a reset may look like the end of the stream
+			r.wantLog("client gone", "level=INFO", `phase="proxying upgraded connection"`)
+		}
 		r.wantNoLog("peer failed")
 	})
 }
