@@ -12,10 +12,12 @@ import (
 // A response is received in these steps:
 //
 //  1. readHead reads into Response.Buf until the head's blank line;
-//  2. interim responses are skipped, but that a 103 is offered to the caller, and what is left of the request body is sent or given up;
+//  2. interim responses are skipped, but that a 103 is offered to the caller, and what is left of the request body is sent
+//     or given up;
 //  3. deliver copies status and fields;
-//     or, after a 101, switchOver leaves the connection to the other protocol: there is no step 4;
 //  4. the body's framing is set up, and what came with the head is decoded in place; the rest is read by body.Read.
+//
+// After a 101 switchOver takes the place of 3 and 4: the connection is left to the other protocol.
 
 // maxInterim is how many interim responses (1xx) may precede the final one.
 const maxInterim = 10
