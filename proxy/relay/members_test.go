@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"spillway/proxy/relay"
 	"spillway/upstream"
 	"spillway/upstream/upstreamtest"
 )
@@ -122,4 +123,39 @@ func TestHandler_GroupWithoutPeers(t *testing.T) {
 		t.Errorf("got status %d, Retry-After %q, want 503 with one", got.status, got.header.Get("Retry-After"))
 	}
 	r.wantLog("no peer resolved", "level=ERROR", "took=0.001s")
+}
+
+// TestPoisonGuard_PeersThatAreTakenAway: a peer that leaves the group while it has a request may have ended, but not by that.
+func TestPoisonGuard_PeersThatAreTakenAway(t *testing.T) {
+	t.Parallel()
+	var r *rig
+	var mu sync.Mutex // guards ended
+	var ended []string
+	leave := func(address *string) func(*upstreamtest.Request) upstreamtest.Answer {
+		return func(*upstreamtest.Request) upstreamtest.Answer {
+			mu.Lock()
+			defer mu.Unlock()
+			if len(ended) == 2 {
+				return upstreamtest.Answer{Body: []byte("good")}
+			}
+			ended = append(ended, *address)
+			for _, p := range r.group.Peers() {
+				if p.Address() == *address {
+					r.group.Remove(p)
+				}
+			}
+			return upstreamtest.Answer{Fault: upstreamtest.CloseBeforeHead}
+		}
+	}
+	addresses := make([]string, 3)
+	for i := range addresses {
+		addresses[i] = serve(t, upstreamtest.HTTP{}, leave(&addresses[i])).Addr()
+	}
+	var guard *relay.PoisonGuard
+	r = start(t, setup{peers: at(addresses...), options: guarded(&guard, false)})
+	r.do("GET", "/", "").want(t, http.StatusOK, []byte("good"))
+	if rec := r.next(); !slices.Equal(rec.statuses(), []int{502, 502, 200}) {
+		t.Errorf("got %+v, want the third peer asked", rec)
+	}
+	until(t, "nobody is suspected", func() bool { return len(guard.Suspects(time.Now())) == 0 })
 }

@@ -262,8 +262,11 @@ func (g *PoisonGuard) judge(s *suspicion) {
 	}
 }
 
-// ended says whether a process has ended.
+// ended says whether a process has ended. One whose peer was taken out of the group may have, but somebody meant it to.
 func (g *PoisonGuard) ended(v visit) bool {
+	if v.peer.State() == upstream.Gone {
+		return false
+	}
 	if v.peer.Runs() != v.run || v.peer.State() != upstream.Serving {
 		return true
 	}
