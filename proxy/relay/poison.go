@@ -114,9 +114,6 @@ func (g *PoisonGuard) shapeOf(ex *proxy.Exchange) uint64 {
 
 // held says whether a request is to be refused, for how long, and how it came to that.
 func (g *PoisonGuard) held(ex *proxy.Exchange, now time.Time) (v verdict, held bool) {
-	if g.known.Load() == 0 {
-		return v, false
-	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if now.Sub(g.tidied) > time.Minute { // or requests would be looked up for as long as nobody else is suspected
@@ -279,7 +276,10 @@ func (g *PoisonGuard) hasOtherCause(s *suspicion) bool {
 	peers := g.opts.Group.Peers()
 	var ends []visit
 	for _, p := range peers {
-		if v, ended := g.lately(p, s.end.at.Add(-together)); ended && !slices.Contains(s.failing, p) {
+		if slices.Contains(s.failing, p) {
+			continue // and is not asked: one that drops what it gets takes its time
+		}
+		if v, ended := g.lately(p, s.end.at.Add(-together)); ended {
 			ends = append(ends, v)
 		}
 	}

@@ -15,10 +15,11 @@ var errPoison = errors.New("the request ends processes")
 
 // checkPoison refuses the request if it is known to end processes; it gives back a slot that it holds.
 func (r *run) checkPoison() error {
-	if r.h.opts.Poison == nil {
+	guard := r.h.opts.Poison
+	if guard == nil || guard.known.Load() == 0 {
 		return nil
 	}
-	v, held := r.h.opts.Poison.held(r.ex, time.Now())
+	v, held := guard.held(r.ex, time.Now())
 	if !held {
 		return nil
 	}
