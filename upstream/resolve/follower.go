@@ -92,6 +92,7 @@ type followed struct {
 func Follow(opts FollowerOptions) *Follower {
 	ctx, stop := context.WithCancel(context.Background())
 	f := &Follower{opts: opts, stop: stop, answered: make(chan struct{})}
+	f.opts.Before = nil // or with it all that were before would be kept
 	f.open.Add(len(opts.Names))
 	for i := range opts.Names {
 		name := opts.Names[i]

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"spillway/upstream"
 	"spillway/upstream/resolve"
@@ -99,14 +101,19 @@ func (l *lines) take() []string {
 	return all
 }
 
-// follow follows one name, app.test:8000 if not said otherwise.
-func follow(t *testing.T, lookup func(context.Context, resolve.Question, []resolve.Target) (resolve.Answer, error), change ...func(*resolve.FollowerOptions)) *following {
+func newGroup(t *testing.T) *upstream.Group {
 	t.Helper()
 	group, err := upstream.NewGroup(upstream.GroupOptions{Name: "app", Protocol: mute{}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := &lines{}
+	return group
+}
+
+// follow follows one name, app.test:8000 if not said otherwise.
+func follow(t *testing.T, lookup func(context.Context, resolve.Question, []resolve.Target) (resolve.Answer, error), change ...func(*resolve.FollowerOptions)) *following {
+	t.Helper()
+	group, log := newGroup(t), &lines{}
 	opts := resolve.FollowerOptions{
 		Group: group, Lookup: lookup, Log: slog.New(slog.NewTextHandler(log, nil)),
 		Names: []resolve.Name{{Question: resolve.Question{Name: "app.test"}, Port: 8000, Peer: upstream.PeerOptions{Weight: 3}}},
@@ -271,6 +278,24 @@ func TestFollower_TakesOverFromAnother(t *testing.T) {
 		other := follow(t, d.lookup, func(o *resolve.FollowerOptions) { o.Before, o.Names[0].Name = first.Follower, "other.test" })
 		other.want()
 	})
+}
+
+// TestFollower_ForgetsTheOneBefore, or each reload would keep the groups of all others.
+func TestFollower_ForgetsTheOneBefore(t *testing.T) {
+	d := &dns{}
+	d.set(time.Hour, "10.0.0.1")
+	takeOver := func() (*following, weak.Pointer[resolve.Follower]) {
+		before := resolve.Follow(resolve.FollowerOptions{Group: newGroup(t), Lookup: d.lookup, Log: slog.New(slog.DiscardHandler)})
+		before.Stop()
+		return follow(t, d.lookup, func(o *resolve.FollowerOptions) { o.Before = before }), weak.Make(before)
+	}
+	f, before := takeOver()
+	for deadline := time.Now().Add(time.Minute); before.Value() != nil; runtime.GC() {
+		if time.Now().After(deadline) {
+			t.Fatal("it is still there")
+		}
+	}
+	runtime.KeepAlive(f)
 }
 
 func TestFollower_Services(t *testing.T) {
