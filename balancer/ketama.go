@@ -54,8 +54,13 @@ func (k *Ketama) Pick(peers []*upstream.Peer, hint *Hint) *upstream.Peer {
 	return k.rest.Pick(peers, hint)
 }
 
-// pointsPerWeight is nginx's number.
-const pointsPerWeight = 160
+const (
+	pointsPerWeight = 160 // nginx's number
+
+	// mostPoints bounds the ring, which nginx does not: the weight of an SRV record may be 65535. It is met by weights of 1638 all
+	// together; with more than that the shares are the same, and the points fewer.
+	mostPoints = 1 << 18
+)
 
 // ring is the ring of some peers.
 type ring struct {
@@ -82,6 +87,7 @@ func (k *Ketama) ringOf(peers []*upstream.Peer) *ring {
 
 func newRing(peers []*upstream.Peer) *ring {
 	r := &ring{of: peers}
+	total := totalWeight(peers)
 	known := map[string]int32{}
 	for _, p := range peers {
 		if p.Backup() {
@@ -94,7 +100,11 @@ func newRing(peers []*upstream.Peer) *ring {
 			r.servers = append(r.servers, nil)
 		}
 		r.servers[server] = append(r.servers[server], p)
-		r.addPoints(p, server)
+		points := p.Weight() * pointsPerWeight
+		if total > mostPoints/pointsPerWeight {
+			points = max(p.Weight()*mostPoints/total, 1)
+		}
+		r.addPoints(p.Address(), server, points)
 	}
 	slices.SortStableFunc(r.points, func(a, b point) int { return cmp.Compare(a.hash, b.hash) })
 	r.points = slices.CompactFunc(r.points, func(a, b point) bool { return a.hash == b.hash })
@@ -103,11 +113,11 @@ func newRing(peers []*upstream.Peer) *ring {
 
 // addPoints adds the points of a peer. The hash of each is that of host, port and the hash before, as in
 // Cache::Memcached::Fast.
-func (r *ring) addPoints(p *upstream.Peer, server int32) {
-	host, port := splitServer(p.Address())
+func (r *ring) addPoints(address string, server int32, points int) {
+	host, port := splitServer(address)
 	base := crc32.ChecksumIEEE([]byte(host + "\x00" + port))
 	var before [4]byte
-	for range p.Weight() * pointsPerWeight {
+	for range points {
 		hash := crc32.Update(base, crc32.IEEETable, before[:])
 		r.points = append(r.points, point{hash, server})
 		binary.LittleEndian.PutUint32(before[:], hash)

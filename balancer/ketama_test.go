@@ -2,6 +2,7 @@ package balancer_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -66,5 +67,25 @@ func TestKetama_PeersOfOneAddressTakeTurns(t *testing.T) {
 	}
 	if got := p.Pick(g.Peers(), &hint); got != nil {
 		t.Errorf("got %s, want nobody", got.Address())
+	}
+}
+
+// TestKetama_RingIsBounded: an SRV record can have a weight of 65535, and each unit of it has 160 points in nginx.
+func TestKetama_RingIsBounded(t *testing.T) {
+	g := group(t, upstream.PeerOptions{Weight: 65535}, upstream.PeerOptions{Weight: 65535}, upstream.PeerOptions{Weight: 1})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	used := map[string]int{}
+	for _, address := range placed(g, balancer.NewKetama()) {
+		used[address]++
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 32<<20 {
+		t.Errorf("got %d bytes for a ring, want 32 MiB at most", took)
+	}
+	for _, p := range g.Peers()[:2] {
+		if n := used[p.Address()]; n < 400 {
+			t.Errorf("got %d of 1000 keys at %s, want about half", n, p.Address())
+		}
 	}
 }
