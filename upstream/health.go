@@ -89,10 +89,15 @@ func (p *Peer) BeginProbe() (end func() (crowded bool), ok bool) {
 	if p.limit != noLimit && p.group.queue.length == 0 {
 		return p.full, !p.full()
 	}
-	return p.endProbe, p.occupy()
+	if !p.occupy() {
+		return nil, false
+	}
+	p.probes.Add(1)
+	return p.endProbe, true
 }
 
 func (p *Peer) endProbe() (crowded bool) {
+	p.probes.Add(-1)
 	p.Free()
 	return false
 }

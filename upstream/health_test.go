@@ -101,14 +101,17 @@ func TestPeer_BeginProbe(t *testing.T) {
 	f := func(name string, p *upstream.Peer, during int64, fills bool) {
 		t.Helper()
 		end, ok := p.BeginProbe()
-		if !ok || p.Inflight() != during || p.Requests() != 0 {
-			t.Fatalf("%s: got %v, %d slots and %d requests, want %d slots and no request", name, ok, p.Inflight(), p.Requests(), during)
+		if !ok || p.Inflight() != during || p.Busy() != 0 || p.Requests() != 0 {
+			t.Fatalf("%s: got %v, %d slots, busy %d and %d requests, want %d slots and no request", name, ok, p.Inflight(), p.Busy(), p.Requests(), during)
 		}
 		if end() || p.Inflight() != 0 {
 			t.Errorf("%s: the slot is still taken", name)
 		}
 		end, _ = p.BeginProbe()
 		took := p.Take(start)
+		if took != (p.Busy() == 1) {
+			t.Errorf("%s: got busy %d beside a probe, took a slot: %v", name, p.Busy(), took)
+		}
 		if crowded := end(); crowded != (took && fills) {
 			t.Errorf("%s: got crowded %v beside a request", name, crowded)
 		}

@@ -55,6 +55,7 @@ type Peer struct {
 	spentAt   atomic.Uint64 // the number of requests with which the present process has had its max_requests; 0: none
 	failures  atomic.Uint64 // failed attempts since the start, for the status page
 	health    atomic.Uint32 // a Health; changed under mu
+	probes    atomic.Int64  // slots in use that probes have
 	slowSince atomic.Int64  // Unix time in ns since when the weight grows; 0: it has grown
 	times     times         // see times.go
 

@@ -109,8 +109,12 @@ func (p *Peer) Free() {
 	}
 }
 
-// Inflight returns the number of slots in use at this moment.
+// Inflight returns the number of slots in use at this moment, that of a probe included.
 func (p *Peer) Inflight() int64 { return int64(p.slots.Load() & slotsMask) }
+
+// Busy returns the number of requests at the peer: of the slots in use those that no probe has. A process that is only probed has
+// nothing to do.
+func (p *Peer) Busy() int64 { return max(p.Inflight()-p.probes.Load(), 0) }
 
 // State returns what is known of the peer's process.
 func (p *Peer) State() State { return State(p.slots.Load() / stateUnit) }

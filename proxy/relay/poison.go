@@ -227,7 +227,7 @@ func (t *trail) has(v visit) bool {
 // suspect notes that the request of ex, whose attempt began then, was at a process when its connection ended; the slot is held
 // still. The verdict comes a moment later, by a timer.
 func (g *PoisonGuard) suspect(ex *proxy.Exchange, t *trail, at visit, began time.Time) {
-	now, inflight := time.Now(), int(at.peer.Inflight())
+	now, inflight := time.Now(), int(at.peer.Busy())
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	shape := g.shapeOf(ex)

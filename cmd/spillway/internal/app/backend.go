@@ -195,7 +195,7 @@ func (b *backend) busy(port int) int64 {
 	total := int64(0)
 	for _, g := range b.joined() {
 		if p := g.peer(port); p != nil {
-			total += p.Inflight()
+			total += p.Busy()
 		}
 	}
 	return total
