@@ -22,8 +22,9 @@
 // Peers come and go (members.go): Peers is a snapshot, which may show a peer for a moment longer than it is in the group. Such a
 // one is Gone and gives away no slot.
 //
-// Locks, in this order: queue.mu; the lock of a picker; Peer.mu. Group.membership is held together with none of them. The queue calls Waiter.Pick and Waiter.Tried with its lock
-// held, which is what lets nobody overtake; all other callbacks are called without a lock. None is held during I/O.
+// Locks, in this order: queue.mu; the lock of a picker; Peer.mu. Group.membership is held together with none of them, but for
+// Peer.mu of a peer that nobody else has yet. The queue calls Waiter.Pick and Waiter.Tried with its lock held, which is what
+// lets nobody overtake; all other callbacks are called without a lock. None is held during I/O.
 //
 // The package does not choose a peer (package balancer), does not retry (proxy/relay), starts no process
 // (upstream/supervisor) and knows no client.

@@ -28,6 +28,8 @@ type GroupOptions struct {
 	HoldTimeout time.Duration // how long a request waits for a process that is Coming, or for the first peer; 0: not at all
 	Retries     RetryBudget   // of all requests together; zero: no bound, as in nginx
 
+	Unsupervised bool // nobody says what becomes of the processes: one that seems to have ended is not waited for
+
 	Flights Flights // until when an attempt counts for FlightTime; zero: nobody asks
 
 	Initial Health // the verdict of probes on a peer that is new in the group
@@ -59,6 +61,7 @@ type Group struct {
 	leaving    []*Peer                 // removed; some of them still have slots in use
 
 	concurrency       int
+	unsupervised      bool
 	initial           Health
 	flights           Flights
 	made              time.Time // where the times of flights begin
@@ -92,7 +95,7 @@ func NewGroup(opts GroupOptions) (*Group, error) {
 	g := &Group{
 		name: opts.Name, scheme: opts.Scheme, protocol: opts.Protocol,
 		flights: opts.Flights, made: time.Now(),
-		concurrency: opts.Concurrency, initial: opts.Initial, maxRequestsJitter: max(opts.MaxRequestsJitter, 0),
+		concurrency: opts.Concurrency, unsupervised: opts.Unsupervised, initial: opts.Initial, maxRequestsJitter: max(opts.MaxRequestsJitter, 0),
 		tls: opts.TLS, onSpent: opts.OnSpent, onWait: opts.OnWait, runs: opts.Runs,
 		keepalive: opts.Keepalive, keepaliveTimeout: opts.KeepaliveTimeout, keepaliveRequests: opts.KeepaliveRequests,
 	}

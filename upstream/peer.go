@@ -192,7 +192,7 @@ func (p *Peer) failed(run uint64, outcome Outcome, now time.Time) bool {
 	if p.runs.Load() != run || p.State() == Gone {
 		return false
 	}
-	if outcome == Died {
+	if outcome == Died && !p.group.unsupervised {
 		p.suspect(now)
 	}
 	if p.maxFails == 0 || p.group.single() {

@@ -204,3 +204,16 @@ func TestPeer_PredecessorsFailuresCountForNobody(t *testing.T) {
 		t.Errorf("got %d failures, want all counted", p.Failures())
 	}
 }
+
+// TestPeer_DiesWithoutASupervisor: nobody waits for news that do not come.
+func TestPeer_DiesWithoutASupervisor(t *testing.T) {
+	opts := queued()
+	opts.Unsupervised = true
+	g := groupOf(t, 1, opts)
+	q, p := newPicker(g), g.Peers()[0]
+	p.Report(p.Runs(), upstream.Died, time.Now())
+	q.retry(p).join().want(t, -1, upstream.ErrNoPeers)
+	if got := g.Queue().Total; got != 0 {
+		t.Errorf("got %d requests that waited, want none", got)
+	}
+}

@@ -44,10 +44,10 @@ func (a *App) newGroup(u *configs.Upstream, ports []int, b *backend) (*group, er
 		Name: u.Name, Scheme: scheme(u), Protocol: protocol, TLS: secured,
 		Keepalive: u.Keepalive, KeepaliveTimeout: time.Duration(u.KeepaliveTimeout), KeepaliveRequests: u.KeepaliveRequests,
 		Concurrency: u.Concurrency, Queue: newQueue(&u.Queue),
-		HoldTimeout: time.Duration(u.HoldTimeout),
-		Retries:     upstream.RetryBudget{Percent: u.RetryBudget.Percent, Min: u.RetryBudget.Min},
-		Flights:     newFlights(&u.Method),
-		Peers:       newPeers(u, ports), Runs: &a.runs,
+		HoldTimeout: time.Duration(u.HoldTimeout), Unsupervised: b == nil,
+		Retries: upstream.RetryBudget{Percent: u.RetryBudget.Percent, Min: u.RetryBudget.Min},
+		Flights: newFlights(&u.Method),
+		Peers:   newPeers(u, ports), Runs: &a.runs,
 	}
 	if u.Health != nil && u.Health.Mandatory {
 		opts.Initial = upstream.Unhealthy

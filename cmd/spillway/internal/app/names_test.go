@@ -100,3 +100,22 @@ func (r *running) wantAddresses(t *testing.T, want ...string) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("the peers are %v", want), func() bool { return slices.Equal(r.addresses(), want) })
 }
+
+// TestNames_ARefusalIsNoReasonToWait: requests are held until a name has an address. That somebody there refuses is an answer, as
+// it is from peers without a name: no supervisor is about to say anything.
+func TestNames_ARefusalIsNoReasonToWait(t *testing.T) {
+	dns := dnstest.New(t)
+	dns.Set("app.test", dnstest.Records{TTL: 60, Addresses: []string{"127.0.0.1"}})
+	front := address(t)
+	r := start(t, fmt.Sprintf(`
+listen: %s
+resolver: %s
+upstreams: {app: {peers: ["app.test:%d"], hold_timeout: 30s}}
+`, front, dns.Addr(), freePorts(t, 1)[0]))
+	if resp, _ := ask(t, "http://"+front, nil); resp.StatusCode != http.StatusBadGateway {
+		t.Errorf("got status %d, want 502", resp.StatusCode)
+	}
+	if got := r.Status().Upstreams[0].Queue.Total; got != 0 {
+		t.Errorf("got %d requests that waited, want none", got)
+	}
+}
