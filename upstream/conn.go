@@ -75,7 +75,12 @@ func (c *Conn) WriteBuffers(pieces *net.Buffers) (int64, error) {
 // Readable says that a Read would not wait: there are bytes, the end, or an error. A protocol that sends a long body asks
 // it between two pieces, because a peer may answer early and close, which can destroy the answer on its way (RFC 9112,
 // section 9.5). It costs one system call.
-func (c *Conn) Readable() bool { return !c.net.Quiet() }
+func (c *Conn) Readable() bool {
+	if c.peer.tls != nil {
+		c.armRead() // TLS has to read to know, which the deadline of an earlier read would prevent
+	}
+	return !c.net.Quiet()
+}
 
 // Answered returns err, the error of a Write, or nil when it is a timeout and the peer has sent something that may explain
 // it: one that waits for its output to be taken, or has made up its mind, reads no further.

@@ -2,8 +2,8 @@ package upstream
 
 import "time"
 
-// takeIdle returns the idle connection that was used last and is still open, or nil.
-func (p *Peer) takeIdle() *Conn {
+// takeIdle begins a lease on the idle connection that was used last and is still open; nil without one.
+func (p *Peer) takeIdle(timeouts Timeouts) *Conn {
 	if p.group.keepalive == 0 {
 		return nil
 	}
@@ -19,7 +19,8 @@ func (p *Peer) takeIdle() *Conn {
 		p.idle = p.idle[:last]
 		p.mu.Unlock()
 		p.group.idle.Add(-1)
-		if time.Since(c.idleSince) < p.group.keepaliveTimeout && c.net.Quiet() {
+		c.begin(timeouts)
+		if time.Since(c.idleSince) < p.group.keepaliveTimeout && !c.Readable() {
 			return c
 		}
 		c.close()

@@ -28,8 +28,7 @@ type conns struct{ pool sync.Pool }
 // asks for a new connection, after an idle one had died.
 func (p *Peer) Lease(timeouts Timeouts, fresh bool) (*Conn, error) {
 	if !fresh {
-		if c := p.takeIdle(); c != nil {
-			c.begin(timeouts)
+		if c := p.takeIdle(timeouts); c != nil {
 			return c, nil
 		}
 	}

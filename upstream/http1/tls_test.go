@@ -251,3 +251,47 @@ func TestTLS_StrayBytesEndTheConnection(t *testing.T) {
 		secured.group.Close()
 	}
 }
+
+// TestTLS_IdleForLongerThanTheReadTimeout: the deadline of an earlier read does not hide that the peer has closed, nor does it end a
+// connection that is still good.
+func TestTLS_IdleForLongerThanTheReadTimeout(t *testing.T) {
+	authority := issue(t, "authority", nil, nil)
+	config := &tls.Config{Certificates: []tls.Certificate{issue(t, "app.test", &authority, nil)}}
+	for _, closes := range []bool{true, false} {
+		end, ended := make(chan struct{}), make(chan struct{}, 2)
+		raw := newPeer(t, http1.Options{KeepAlive: true}, func(raw net.Conn) {
+			conn := tls.Server(raw, config)
+			_, _ = conn.Read(make([]byte, 1000))
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+			<-end
+			if closes {
+				_ = conn.Close()
+			}
+			ended <- struct{}{}
+			_, _ = conn.Read(make([]byte, 1)) // until spillway closes
+		})
+		p := secureGroup(t, raw.group.Peers()[0].Address(), "app.test", &tls.Config{RootCAs: pool(authority)})
+		conn := p.lease()
+		if err := p.proto.Send(conn, get("GET")); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.receive(conn, "GET"); got.body != "ok" {
+			t.Fatalf("got %q, %v, want ok", got.body, got.err)
+		}
+		conn.Release(upstream.Reusable)
+		conn, err := p.group.Peers()[0].Lease(upstream.Timeouts{Read: time.Millisecond}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = conn.Read(make([]byte, 1)); err == nil {
+			t.Fatal("the peer has sent something")
+		}
+		conn.Release(upstream.Reusable)
+		close(end)
+		<-ended
+		if conn = p.lease(); conn.Reused() == closes {
+			t.Errorf("the peer has closed: %v, the connection was used again: %v", closes, conn.Reused())
+		}
+		conn.Release(upstream.Spent)
+	}
+}
