@@ -81,7 +81,7 @@ func (ex *Exchange) KeepBody(body io.ReadCloser, length int64) {
 		return
 	}
 	ex.hop.body = body
-	ex.Body, ex.BodyLength = body, length
+	ex.Body, ex.BodyLength, ex.RequestBytes = body, length, 0 // who reads it counts it again
 }
 
 func (ex *Exchange) dropBody() {
@@ -190,8 +190,16 @@ func (ex *Exchange) mayRedirect(r *RedirectError, doing, to string) bool {
 
 // arrive completes the response of the location that answers in the end.
 func (ex *Exchange) arrive() {
-	if ex.hop.status != 0 && ex.Status() != http.StatusSwitchingProtocols {
-		ex.Response.SetStatusCode(ex.hop.status)
+	switch ex.Status() {
+	case http.StatusSwitchingProtocols:
+	case http.StatusNotModified: // the client has the page
+	case http.StatusNoContent:
+		ex.Length = 0 // any other status has a body
+		fallthrough
+	default:
+		if ex.hop.status != 0 {
+			ex.Response.SetStatusCode(ex.hop.status)
+		}
 	}
 	for _, f := range ex.hop.kept {
 		if !several(f.Name) && !ex.hasField(f.Name) {

@@ -99,3 +99,48 @@ func TestHandler_InterceptedErrors(t *testing.T) {
 		})
 	}
 }
+
+// TestHandler_HeldBodyIsOneBody: a body that a second location gets counts once for client_max_body_size.
+func TestHandler_HeldBodyIsOneBody(t *testing.T) {
+	body := pattern(5, 60<<10)
+	peer := serve(t, upstreamtest.HTTP{}, func(r *upstreamtest.Request) upstreamtest.Answer {
+		if r.Conn+r.Sequence == 2 {
+			return upstreamtest.Answer{Header: []upstreamtest.Field{{Name: "X-Accel-Redirect", Value: "@named"}}}
+		}
+		return upstreamtest.Answer{Body: r.Body()}
+	})
+	r := start(t, setup{
+		peers: at(peer.Addr()), options: func(o *relay.Options) { o.BodyLimit = int64(len(body)) },
+		others: []*proxy.Route{{Path: "@named", Internal: true}},
+	})
+	r.do("POST", "/", string(body)).want(t, 200, body)
+}
+
+// TestHandler_PageWithoutABody: a status that says that there is no body does not leave the client with a length of one.
+func TestHandler_PageWithoutABody(t *testing.T) {
+	to, err := proxy.CompileTemplate("/page")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wire := range wires() {
+		t.Run(wire.Name(), func(t *testing.T) {
+			t.Parallel()
+			f := func(status, want int) {
+				t.Helper()
+				peer := serve(t, wire, func(r *upstreamtest.Request) upstreamtest.Answer {
+					if r.Conn+r.Sequence == 2 {
+						return upstreamtest.Answer{Status: 404, Body: []byte("own")}
+					}
+					return upstreamtest.Answer{Status: status, Header: []upstreamtest.Field{{Name: "Content-Length", Value: "1234"}}}
+				})
+				r := start(t, setup{
+					wire: wire, peers: at(peer.Addr()), options: func(o *relay.Options) { o.Intercept = true },
+					others: []*proxy.Route{{Path: "/page"}}, pages: []proxy.ErrorPage{{Codes: []int{404}, To: to}},
+				})
+				r.do("GET", "/", "").want(t, want, nil)
+			}
+			f(304, 304)
+			f(204, 404)
+		})
+	}
+}
