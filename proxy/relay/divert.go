@@ -24,6 +24,9 @@ func (r *run) divert() error {
 		r.giveUp()
 		return &proxy.StatusError{Code: status}
 	}
+	if r.accel.said&AccelLimitRate != 0 {
+		ex.Limit(r.accel.rate)
+	}
 	if r.accel.said&AccelRedirect == 0 {
 		return nil
 	}

@@ -15,7 +15,8 @@ import (
 //  3. Location, Refresh and Set-Cookie are rewritten (rewrite.go);
 //  4. the rest goes into the response as it is.
 //
-// When the head is whole, obey does what the X-Accel fields say.
+// When the head is whole, obey does what the X-Accel fields say about how it is received, and divert the rest, when it is sure that
+// the response counts.
 
 // FieldRules say what becomes of the fields of a peer's response on their way to the client. The zero value is what nginx does
 // unasked, without its default of proxy_redirect.
@@ -152,16 +153,13 @@ func named(names []string, name []byte) bool {
 
 // obey does what the X-Accel fields say about the delivery of the response.
 func (r *run) obey() {
-	said, ex := r.accel.said, r.ex
+	said := r.accel.said
 	r.unbuffer = r.h.opts.Unbuffer
 	if said == 0 {
 		return
 	}
 	if said&AccelBuffering != 0 {
 		r.unbuffer = !r.accel.buffer
-	}
-	if said&AccelLimitRate != 0 {
-		ex.Limit(r.accel.rate)
 	}
 	if said&AccelCharset != 0 {
 		r.setCharset()

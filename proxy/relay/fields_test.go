@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"testing"
 
+	"spillway/proxy"
 	"spillway/proxy/relay"
 	"spillway/upstream/upstreamtest"
 )
@@ -80,4 +81,37 @@ func TestHandler_LimitRateClientLeaves(t *testing.T) {
 	if rec := r.next(); !rec.Truncated {
 		t.Errorf("got %+v, want a response that was cut", rec)
 	}
+}
+
+// TestHandler_LimitRateOfTheAnswer: what a peer says whose response is not delivered does not hold for that of another one.
+func TestHandler_LimitRateOfTheAnswer(t *testing.T) {
+	for _, status := range []int{503, 200} {
+		first := serve(t, upstreamtest.HTTP{}, answer(upstreamtest.Answer{
+			Status: status, Header: []upstreamtest.Field{{Name: "X-Accel-Limit-Rate", Value: "1000"}},
+		}))
+		second := serve(t, upstreamtest.HTTP{}, answer(upstreamtest.Answer{}))
+		rates := make(chan int64, 1)
+		r := start(t, setup{
+			peers: at(first.Addr(), second.Addr()), options: func(o *relay.Options) { o.Retry.On |= relay.OnHTTP503 },
+			around: func(h proxy.Handler) proxy.Handler { return telling{h, rates} },
+		})
+		r.do("GET", "/", "").want(t, 200, nil)
+		if got, want := <-rates, map[int]int64{503: 0, 200: 1000}[status]; got != want {
+			t.Errorf("after %d: got a rate of %d, want %d", status, got, want)
+		}
+	}
+}
+
+// telling is a handler that tells the rate of each response.
+type telling struct {
+	proxy.Handler
+
+	rates chan int64
+}
+
+// Serve serves as the handler does.
+func (h telling) Serve(ex *proxy.Exchange) error {
+	err := h.Handler.Serve(ex)
+	h.rates <- ex.LimitRate
+	return err
 }
