@@ -104,6 +104,14 @@ func TestWriteReport(t *testing.T) {
 		r.Status, r.Cause, r.Truncated, r.Spilled = 200, proxy.NoCause, true, 5<<20
 		r.Attempts[0].Status, r.Attempts[0].Phase, r.Attempts[0].Head = 200, "reading upstream", 0.002
 	})
+	f("an error page", func(r *why.Report) {
+		r.Attempts = append(r.Attempts, why.Attempt{Peer: "127.0.0.1:9100", Status: 200, Head: 0.001, Response: 0.001, Bytes: 300})
+	})
+	f("an error page of an application", func(r *why.Report) {
+		r.Cause = proxy.NoCause
+		r.Attempts[0].Error, r.Attempts[0].Phase = "", ""
+		r.Attempts = append(r.Attempts, why.Attempt{Peer: "127.0.0.1:9100", Status: 200, Head: 0.001, Response: 0.001, Bytes: 300})
+	})
 	nobody := func(cause proxy.Cause, status int) func(r *why.Report) {
 		return func(r *why.Report) {
 			r.Status, r.Cause, r.Queued, r.Took = status, cause, 30.01, 30.02
@@ -126,7 +134,7 @@ func TestStory_HasASentenceForEachCause(t *testing.T) {
 	seen := map[string]proxy.Cause{}
 	for _, cause := range []proxy.Cause{
 		proxy.CauseRefused, proxy.CauseFailed, proxy.CauseTimeout, proxy.CauseInvalid, proxy.CauseNoPeers, proxy.CauseQueueFull, proxy.CauseClientFull,
-		proxy.CauseNoSlot, proxy.CauseNoProcess, proxy.CauseStuck, proxy.CauseClientGone, proxy.CauseInternal,
+		proxy.CauseNoSlot, proxy.CauseNoProcess, proxy.CauseStuck, proxy.CauseDeadline, proxy.CausePoison, proxy.CauseClientGone, proxy.CauseInternal,
 	} {
 		r := asked()
 		r.Cause = cause

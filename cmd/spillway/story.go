@@ -10,23 +10,47 @@ import (
 	"spillway/proxy/why"
 )
 
-// story says in a sentence what happened to a request.
+// story says in a sentence what happened to a request, and in another one who answered in place of an error.
 func story(r *why.Report) string {
-	last := &why.Attempt{}
-	if len(r.Attempts) > 0 {
-		last = &r.Attempts[len(r.Attempts)-1]
+	failed, last := &why.Attempt{}, &why.Attempt{}
+	for i := range r.Attempts {
+		last = &r.Attempts[i]
+		if last.Error != "" || failed.Error == "" {
+			failed = last
+		}
 	}
+	text := errorStory(r, failed)
+	switch {
+	case text == "":
+		return otherStory(r, last)
+	case last != failed && last.Status != 0:
+		text += inPlace(last)
+	}
+	return text
+}
+
+// inPlace says who has answered in place of an error.
+func inPlace(last *why.Attempt) string {
+	return fmt.Sprintf(" %s answered in its place: it sent %d.", last.Peer, last.Status)
+}
+
+// errorStory is the story of a request that ended with an error of ours, at an attempt or before; "" when it did not.
+func errorStory(r *why.Report, failed *why.Attempt) string {
 	switch r.Cause {
 	case proxy.CauseRefused:
-		return fmt.Sprintf("Nobody took the connection to %s: %s.", last.Peer, last.Error)
+		return fmt.Sprintf("Nobody took the connection to %s: %s.", failed.Peer, failed.Error)
 	case proxy.CauseFailed:
-		return fmt.Sprintf("%s broke off while spillway was %s: %s.", last.Peer, last.Phase, last.Error)
+		return fmt.Sprintf("%s broke off while spillway was %s: %s.", failed.Peer, failed.Phase, failed.Error)
 	case proxy.CauseTimeout:
-		return fmt.Sprintf("%s took too long while spillway was %s: %s.", last.Peer, last.Phase, last.Error)
+		return fmt.Sprintf("%s took too long while spillway was %s: %s.", failed.Peer, failed.Phase, failed.Error)
 	case proxy.CauseInvalid:
-		return fmt.Sprintf("%s gave an answer that is not to be trusted: %s.", last.Peer, last.Error)
+		return fmt.Sprintf("%s gave an answer that is not to be trusted: %s.", failed.Peer, failed.Error)
 	case proxy.CauseStuck:
-		return last.Peer + " took longer than busy_timeout; its process was stopped."
+		return failed.Peer + " took longer than busy_timeout; its process was stopped."
+	case proxy.CauseDeadline:
+		return fmt.Sprintf("The deadline of the location passed while spillway was %s.", failed.Phase)
+	case proxy.CausePoison:
+		return "It was not sent to another process: requests like it end processes, or hang in them."
 	case proxy.CauseNoPeers:
 		return fmt.Sprintf("No peer of %s could be asked: none was up.", r.Upstream)
 	case proxy.CauseQueueFull:
@@ -41,7 +65,7 @@ func story(r *why.Report) string {
 		return "The client left before it had an answer."
 	case proxy.NoCause, proxy.CauseRequestBody, proxy.CauseInternal:
 	}
-	return otherStory(r, last)
+	return ""
 }
 
 // otherStory is the story of a request that did not end with an error of an attempt.
@@ -55,6 +79,9 @@ func otherStory(r *why.Report, last *why.Attempt) string {
 		return fmt.Sprintf("The application answered so itself: %s sent %d.", last.Peer, r.Status)
 	case last.Status == r.Status && len(r.Attempts) > 1:
 		return fmt.Sprintf("It was answered all the same: by %s, at attempt %d.", last.Peer, len(r.Attempts))
+	case last.Status != 0 && len(r.Attempts) > 1: // an error page
+		own := &r.Attempts[len(r.Attempts)-2]
+		return fmt.Sprintf("The application answered with an error: %s sent %d.", own.Peer, own.Status) + inPlace(last)
 	default:
 		return "spillway could not serve it; its error log says more."
 	}
