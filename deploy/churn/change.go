@@ -21,8 +21,8 @@ func (s *site) change(ctx context.Context, p plan) ([]deeds, error) {
 		do   func(n int) error
 	}{
 		{deeds{what: "reloads"}, p.reloads, func(n int) error { return s.reload(ctx, n%2 == 0) }},
-		{deeds{what: "reopens"}, p.reopens, func(int) error { return s.reopen(ctx) }},
-		{deeds{what: "rolling restarts"}, p.restarts, func(int) error { return s.command(ctx, "restart") }},
+		{deeds{what: "reopens"}, p.reopens, func(int) error { return s.Reopen(ctx) }},
+		{deeds{what: "rolling restarts"}, p.restarts, func(int) error { return s.Command(ctx, "restart") }},
 	}
 	rounds := max(p.reloads, p.reopens, p.restarts)
 	for round := range rounds {

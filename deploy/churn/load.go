@@ -3,15 +3,14 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"sync"
-	"syscall"
 	"time"
+
+	"spillway/deploy/internal/loss"
 )
 
 // A target is what a client asks.
@@ -79,7 +78,7 @@ func (c *client) ask() {
 		r.requests++
 	}
 	if err != nil {
-		r.failures[kindOf(err)]++
+		r.failures[loss.KindOf(err)]++
 		return
 	}
 	r.took = append(r.took, took)
@@ -113,7 +112,7 @@ func (c *client) exchange() (sent bool, err error) {
 		return true, err
 	}
 	if response.StatusCode != http.StatusOK {
-		return true, statusError(response.StatusCode)
+		return true, loss.StatusError(response.StatusCode)
 	}
 	if response.Close {
 		c.close()
@@ -125,27 +124,5 @@ func (c *client) close() {
 	if c.conn != nil {
 		_ = c.conn.Close() // what it had is read
 		c.conn = nil
-	}
-}
-
-// statusError is an answer that says no.
-type statusError int
-
-// Error names the status.
-func (e statusError) Error() string { return fmt.Sprintf("status %d", int(e)) }
-
-// kindOf names a failure for the report.
-func kindOf(err error) string {
-	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return "connection reset"
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return "no answer in time"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "connection closed early"
-	default:
-		return err.Error()
 	}
 }

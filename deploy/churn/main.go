@@ -61,13 +61,13 @@ func run(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer s.program.Stop()
+	defer s.Stop()
 	r, err := churn(ctx, s, p)
 	if err == nil {
 		err = r.write(out)
 	}
 	if err != nil {
-		s.errorLog(os.Stderr)
+		s.ErrorLog(os.Stderr)
 	}
 	return err
 }
@@ -88,9 +88,9 @@ func churn(ctx context.Context, s *site, p plan) (*report, error) {
 		return nil, errors.Join(err, r.failure())
 	}
 	r.deeds, r.length = deeds, time.Since(began)
-	if r.counted, err = s.counted(ctx); err != nil {
+	if r.counted, err = s.Requests(ctx); err != nil {
 		return nil, err
 	}
-	r.logged, err = s.quit(ctx)
+	r.logged, err = s.Quit(ctx)
 	return r, err
 }

@@ -3,14 +3,14 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strconv"
-	"syscall"
 	"time"
+
+	"spillway/deploy/internal/network"
 )
 
 // step is how often a slow client reads.
@@ -24,12 +24,7 @@ type client struct {
 }
 
 func dial(ctx context.Context, addr string, rate int, hurry chan struct{}) (*client, error) {
-	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
-		var err error
-		controlErr := raw.Control(func(fd uintptr) { err = likeNetwork(fd, rate) })
-		return errors.Join(controlErr, err)
-	}}
-	conn, err := dialer.DialContext(ctx, "tcp", addr)
+	conn, err := network.Dial(ctx, addr, rate > 0)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -37,13 +38,49 @@ func PeakRSS(root int) (int64, error) {
 		if err != nil {
 			continue // it has ended
 		}
-		peak, err := parsePeak(string(text))
+		peak, err := parseMemory(string(text), "VmHWM:")
 		if err != nil {
 			return 0, err
 		}
 		sum += peak
 	}
 	return sum, nil
+}
+
+// RSS is the resident memory of a process at present, without its children, in bytes.
+func RSS(pid int) (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	return parseMemory(string(text), "VmRSS:")
+}
+
+// Files is the number of files, sockets included, that a process has open.
+func Files(pid int) (int, error) {
+	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	return len(names), err
+}
+
+// WithEnv are the processes that were started with an entry such as NAME=value in their environment.
+func WithEnv(entry string) ([]int, error) {
+	names, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		return nil, err
+	}
+	var found []int
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil || !slices.Contains(strings.Split(string(text), "\x00"), entry) {
+			continue // it has ended, or is somebody else's
+		}
+		pid, err := strconv.Atoi(strings.Split(name, "/")[2])
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, pid)
+	}
+	return found, nil
 }
 
 // Deleted is the size of the files that a program has open and that have no name any more, in bytes, and their number.
@@ -53,20 +90,30 @@ func Deleted(root int) (size int64, files int, err error) {
 		return 0, 0, err
 	}
 	for _, p := range processes {
-		links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p.pid))
+		more, n, err := OwnDeleted(p.pid)
 		if err != nil {
 			return 0, 0, err
 		}
-		for _, link := range links {
-			name, err := os.Readlink(link)
-			if err != nil || !strings.HasSuffix(name, " (deleted)") {
-				continue // closed meanwhile, or no such file
-			}
-			// The link leads to the file itself, not to its name.
-			if info, err := os.Stat(link); err == nil && info.Mode().IsRegular() {
-				size += info.Size()
-				files++
-			}
+		size, files = size+more, files+n
+	}
+	return size, files, nil
+}
+
+// OwnDeleted is Deleted for a process without its children.
+func OwnDeleted(pid int) (size int64, files int, err error) {
+	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, link := range links {
+		name, err := os.Readlink(link)
+		if err != nil || !strings.HasSuffix(name, " (deleted)") {
+			continue // closed meanwhile, or no such file
+		}
+		// The link leads to the file itself, not to its name.
+		if info, err := os.Stat(link); err == nil && info.Mode().IsRegular() {
+			size += info.Size()
+			files++
 		}
 	}
 	return size, files, nil
@@ -124,10 +171,10 @@ func parseStat(text string) (process, error) {
 	return process{pid: numbers[0], parent: numbers[1], used: time.Duration(numbers[2]+numbers[3]) * tick}, nil
 }
 
-// parsePeak reads VmHWM of proc_pid_status(5), in bytes; a process that is ending has none.
-func parsePeak(text string) (int64, error) {
+// parseMemory reads a line of proc_pid_status(5), in bytes; a process that is ending has none.
+func parseMemory(text, name string) (int64, error) {
 	for line := range strings.Lines(text) {
-		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+		if value, ok := strings.CutPrefix(line, name); ok {
 			kilobytes, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")), 10, 64)
 			return kilobytes << 10, err
 		}

@@ -2,7 +2,9 @@ package proc
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -19,17 +21,60 @@ func TestParseStat_NameWithSpacesAndParentheses(t *testing.T) {
 	}
 }
 
-func TestParsePeak(t *testing.T) {
+func TestParseMemory(t *testing.T) {
 	f := func(text string, want int64) {
 		t.Helper()
-		if got, err := parsePeak(text); err != nil || got != want {
+		if got, err := parseMemory(text, "VmHWM:"); err != nil || got != want {
 			t.Errorf("%q: got %d, %v, want %d", text, got, err, want)
 		}
 	}
 	f("Name:\tx\nVmPeak:\t 9 kB\nVmHWM:\t    3072 kB\nVmRSS:\t1 kB\n", 3<<20)
 	f("Name:\tx\nState:\tZ (zombie)\n", 0)
-	if _, err := parsePeak("VmHWM: much kB\n"); err == nil {
+	if _, err := parseMemory("VmHWM: much kB\n", "VmHWM:"); err == nil {
 		t.Error("got no error")
+	}
+}
+
+func TestRSS_IsNoMoreThanThePeak(t *testing.T) {
+	needProc(t)
+	got, err := RSS(os.Getpid())
+	peak, peakErr := PeakRSS(os.Getpid())
+	if err != nil || peakErr != nil || got < 1<<20 || got > peak {
+		t.Errorf("got %d, %v, with a peak of %d, %v", got, err, peak, peakErr)
+	}
+}
+
+func TestFiles_CountsWhatIsOpen(t *testing.T) {
+	needProc(t)
+	before, err := Files(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Create(filepath.Join(t.TempDir(), "x"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if got, err := Files(os.Getpid()); err != nil || got != before+1 {
+		t.Errorf("got %d, %v, want %d", got, err, before+1)
+	}
+}
+
+func TestWithEnv_FindsAProcess(t *testing.T) {
+	needProc(t)
+	entry := "PROC_TEST=" + t.TempDir()
+	command := exec.CommandContext(t.Context(), "sleep", "60")
+	command.Env = []string{"A=b", entry}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := WithEnv(entry); err != nil || !slices.Equal(got, []int{command.Process.Pid}) {
+		t.Errorf("got %v, %v, want process %d", got, err, command.Process.Pid)
+	}
+	_ = command.Process.Kill()
+	_ = command.Wait()
+	if got, err := WithEnv(entry); err != nil || len(got) != 0 {
+		t.Errorf("got %v, %v after its end", got, err)
 	}
 }
 
