@@ -227,20 +227,22 @@ func (t *trail) has(v visit) bool {
 // suspect notes that the request of ex, whose attempt began then, was at a process when its connection ended; the slot is held
 // still. The verdict comes a moment later, by a timer.
 func (g *PoisonGuard) suspect(ex *proxy.Exchange, t *trail, at visit, began time.Time) {
-	now, inflight := time.Now(), int(at.peer.Busy())
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	shape := g.shapeOf(ex)
-	s := &suspicion{shape: shape, suspect: g.of(ex, shape, now), end: g.endOf(at, now), trail: t, began: began, judged: make(chan struct{})}
-	*t = append(*t, s)
+	now, inflight, shape := time.Now(), int(at.peer.Busy()), g.shapeOf(ex)
+	s := &suspicion{shape: shape, trail: t, began: began, judged: make(chan struct{})}
 	for _, p := range g.opts.Group.Peers() {
 		if !g.opts.Supervised && p.Disabled(now) {
 			s.failing = append(s.failing, p)
 		}
 	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s.suspect, s.end = g.of(ex, shape, now), g.endOf(at, now)
+	*t = append(*t, s)
 	s.suspect.pending++
 	s.end.most = max(s.end.most, inflight)
-	s.end.shapes = append(s.end.shapes, shape)
+	if !slices.Contains(s.end.shapes, shape) { // a peer that drops each request has the same ones again and again
+		s.end.shapes = append(s.end.shapes, shape)
+	}
 	time.AfterFunc(moment, func() { g.judge(s) })
 }
 
