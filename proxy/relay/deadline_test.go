@@ -137,3 +137,21 @@ func TestHandler_NextUpstreamTimeoutEndsTheWait(t *testing.T) {
 	}
 	second.Free()
 }
+
+// TestHandler_NextUpstreamTimeoutEndsTheWaitAfterAStatus: the status that is known is the answer, not "no live upstreams".
+func TestHandler_NextUpstreamTimeoutEndsTheWaitAfterAStatus(t *testing.T) {
+	t.Parallel()
+	bad := serve(t, upstreamtest.HTTP{}, answer(upstreamtest.Answer{Status: 503, Body: []byte("bad")}))
+	r := start(t, setup{peers: at(bad.Addr(), bad.Addr()), group: waiting, options: func(o *relay.Options) {
+		o.Retry.On, o.Retry.Timeout = relay.OnHTTP503, 2*time.Second
+	}})
+	second := r.group.Peers()[1]
+	if !second.Take(time.Now()) {
+		t.Fatal("no slot")
+	}
+	r.do("GET", "/", "").want(t, 503, proxy.Page(503))
+	if rec := r.next(); !slices.Equal(rec.statuses(), []int{503}) || rec.Queued == 0 {
+		t.Errorf("got %+v, want the status of the only attempt", rec)
+	}
+	second.Free()
+}

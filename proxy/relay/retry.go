@@ -99,6 +99,7 @@ func (r *run) judge(failure *upstream.Error, began time.Time) (again bool, err e
 	if met&(OnHTTP403|OnHTTP404) == 0 {
 		r.report(upstream.Broken, upstream.ReadingHead)
 	}
+	r.last = &proxy.StatusError{Code: r.ex.Status()}
 	r.lastAttempt().Response = time.Since(began)
 	r.release(upstream.Spent)
 	return true, nil

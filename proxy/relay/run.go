@@ -30,7 +30,7 @@ type run struct {
 	waiter  upstream.Waiter
 	tries   int                // attempts made
 	until   time.Time          // when the head of the response has to be there; zero: no such moment
-	last    *proxy.StatusError // what the last attempt led to, unless it was answered
+	last    *proxy.StatusError // what the last attempt would have led to for the client
 	started time.Time          // of the first attempt
 	sent    bool               // the request has reached a process: another attempt sends it again
 	touched bool               // the request was sent to the process of the present attempt
