@@ -40,3 +40,19 @@ func TestAsk_TLS(t *testing.T) {
 		}
 	}
 }
+
+// TestPlan_ProcessesAreAskedAsTheUpstreamIsNow: their supervisor has to hear of another TLS.
+func TestPlan_ProcessesAreAskedAsTheUpstreamIsNow(t *testing.T) {
+	of := func(u *configs.Upstream) *generation {
+		return &generation{config: &configs.Config{Upstreams: []*configs.Upstream{u}}}
+	}
+	before := configs.Upstream{Name: "app", Protocol: configs.HTTP, Backend: &configs.Backend{}}
+	after := before
+	after.TLS = configs.DefaultTLS()
+	if p := (&plan{prev: of(&before), next: of(&before)}); !p.sameProcesses(&before) {
+		t.Error("got other processes of the same upstream")
+	}
+	if p := (&plan{prev: of(&before), next: of(&after)}); p.sameProcesses(&after) {
+		t.Error("got the same processes with TLS")
+	}
+}

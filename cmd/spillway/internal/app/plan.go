@@ -97,8 +97,9 @@ func (a *App) assembleBackend(p *plan, u *configs.Upstream, ports []int) (*backe
 
 // sameProcesses says whether the processes of an inherited backend go on without a word to their supervisor.
 func (p *plan) sameProcesses(u *configs.Upstream) bool {
-	return p.prev.config.ShutdownTimeout == p.next.config.ShutdownTimeout &&
-		configs.Equal(p.prev.upstream(u.Name).Script, u.Script) && sameProcesses(p.prev.upstream(u.Name).Backend, u.Backend)
+	before := p.prev.upstream(u.Name)
+	return p.prev.config.ShutdownTimeout == p.next.config.ShutdownTimeout && configs.Equal(before.Script, u.Script) &&
+		configs.Equal(before.TLS, u.TLS) && sameProcesses(before.Backend, u.Backend) // how they are asked, and what they are
 }
 
 func (a *App) planChange(p *plan, old *group, u *configs.Upstream, ports []int) {
