@@ -47,7 +47,7 @@ type Queue struct {
 	Timeout time.Duration // how long one waits for a slot at most; 0 is a minute, that of nginx's queue
 
 	PerClient int // requests of one client that wait at most; 0: no limit
-	Reserve   int // percent of the slots that Bulk requests leave free, at least one of two; 0 is 25, less than 0 is none
+	Reserve   int // percent of the slots that Bulk requests leave free, at least one of two, but never all; 0 is 25, less than 0 is none
 }
 
 // Group is a named group of peers that serve one application.

@@ -234,5 +234,5 @@ func (g *Group) bulkLimit(now time.Time) int64 {
 	if total < 2 || g.queue.reserve == 0 {
 		return total
 	}
-	return total - max(total*int64(g.queue.reserve)/100, 1)
+	return max(total-max(total*int64(g.queue.reserve)/100, 1), 1)
 }

@@ -189,6 +189,7 @@ func TestGroup_BulkLeavesAReserve(t *testing.T) {
 	f(3, 0, 1, on, on, on, on, off, off, off, off)
 	f(4, 50, 1, on, on, on, on, on, on, on, on)
 	f(3, 0, 4, on)
+	f(1, 100, 1, on, on, on) // or none would ever be served
 	f(8, -1, 2, on, on, on, on)
 	f(0, 0, 1, off, off)
 	f(1000, 0, 0, on, on) // no limit
