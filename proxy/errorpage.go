@@ -55,7 +55,7 @@ func (f *Front) errorPage(ex *Exchange, err error) (*Route, error) {
 		ex.sendElsewhere(to)
 		return nil, nil
 	}
-	return f.redirect(ex, &RedirectError{To: to, About: []any{"exchange", ex}}, safeURI)
+	return f.redirect(ex, &RedirectError{To: to, About: []any{"exchange", ex}})
 }
 
 // asStatus returns what an error tells the client: a StatusError's status, else 500.

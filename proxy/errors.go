@@ -90,7 +90,9 @@ func (ex *Exchange) note(failed *StatusError) {
 	if seconds := int(failed.RetryAfter / time.Second); seconds > 0 {
 		ex.Keep([]byte("Retry-After"), strconv.AppendInt(nil, int64(seconds), 10))
 	}
-	ex.Cause, ex.Failure = failed.Cause, failed.Err
+	if failed.Cause != NoCause || ex.Cause == NoCause { // an error page that is not there hides nothing
+		ex.Cause, ex.Failure = failed.Cause, failed.Err
+	}
 	switch failed.Code {
 	case http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge,
 		http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge, StatusClientGone:

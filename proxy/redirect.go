@@ -96,7 +96,7 @@ func (ex *Exchange) dropBody() {
 func (f *Front) goOn(ex *Exchange, err error) (*Route, error) {
 	if to, ok := errors.AsType[*RedirectError](err); ok {
 		ex.forget(err)
-		return f.redirect(ex, to, unsafeURI)
+		return f.redirect(ex, to)
 	}
 	return f.errorPage(ex, err)
 }
@@ -120,21 +120,14 @@ func (ex *Exchange) ResetResponse() {
 	}
 }
 
-// trust says whether a URI is the configuration's or comes from a peer.
-type trust bool
-
-const (
-	unsafeURI trust = false
-	safeURI   trust = true
-)
-
-// redirect turns the request into one for another location.
-func (f *Front) redirect(ex *Exchange, r *RedirectError, trust trust) (*Route, error) {
+// redirect turns the request into one for another location. The URI may be a peer's, or have what a variable of the client has
+// brought into that of an error page.
+func (f *Front) redirect(ex *Exchange, r *RedirectError) (*Route, error) {
 	if r.To != "" && r.To[0] == '@' {
 		return f.redirectNamed(ex, r)
 	}
 	path, query, err := parseURI(r.To)
-	if err != nil && trust == unsafeURI {
+	if err != nil {
 		ex.Log().Error("unsafe redirect", append(r.About, "target", string(path))...)
 		return nil, &StatusError{Code: http.StatusNotFound, Err: err}
 	}

@@ -171,6 +171,7 @@ func TestFront_ErrorPages(t *testing.T) {
 	f(502, page(t, "@named", 0, 502), 502, `POST /x ? /x 0 ""`)
 	f(502, page(t, "/inner/", 0, 404), 502, string(proxy.Page(502)))
 	f(502, page(t, "/bad/", 200, 502), 403, string(proxy.Page(403)))
+	f(502, page(t, "/inner/%2e.$uri", 0, 502), 404, string(proxy.Page(404)))
 	f(502, page(t, "https://else.test/$uri", 0, 502), 302, string(proxy.Page(302)))
 	f(502, page(t, "https://else.test/", 307, 502), 307, string(proxy.Page(307)))
 }
