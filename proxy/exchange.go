@@ -134,7 +134,8 @@ type Handler interface {
 
 // Content is a response body. WriteTo is called at most once, by the front; Read is for what is in between, such as a
 // cache. For a response with status 101, which only an exchange with Upgrade may have, WriteTo is the whole life of the tunnel:
-// its writer reads what the client sends as well, see proxy/relay/tunnel.go. Close is called exactly once, with the error that ended the sending, and gives everything back.
+// its writer reads what the client sends as well, see proxy/relay/tunnel.go. Close is called exactly once, with the error that
+// ended the sending, and gives everything back.
 type Content interface {
 	io.Reader
 	io.WriterTo

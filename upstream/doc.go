@@ -4,8 +4,8 @@
 // it lends connections (Lease, Release), counts what is in flight and remembers failures by nginx's rules (max_fails,
 // fail_timeout). A Conn is one connection, with the timeouts of the attempt that leased it; every error that it returns
 // is an *Error that carries nginx's words for the error log. With a tls.Config in its options a group makes TLS connections
-// (tls.go). A Protocol is a wire language: it turns a Request into bytes on a Conn, and the answer into a Response. Fields that must not cross a proxy are dropped here, in Response.AddField,
-// for all protocols alike.
+// (tls.go). A Protocol is a wire language: it turns a Request into bytes on a Conn, and the answer into a Response. Fields that must
+// not cross a proxy are dropped here, in Response.AddField, for all protocols alike.
 //
 // The life of an attempt: Peer.Take, which a picker calls as the last step of its choice, Peer.Lease, Protocol.Send,
 // Protocol.Receive, reads of Response.Body until io.EOF, Conn.Release with Reusable or Spent, Peer.Report with the Outcome,

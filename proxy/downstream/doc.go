@@ -13,8 +13,8 @@
 //
 // sweep.go walks all connections a few times a second: it ends waits that are over, instead of two timers per request,
 // and watches for clients that leave while their request is being served (watch.go). tunnel.go is for a client that goes on in
-// another protocol. drain.go tells how a listener is given
-// up without harm to a client that only sends requests.
+// another protocol. pace.go holds a response to a rate. drain.go tells how a listener is given up without harm to a client that
+// only sends requests.
 //
 // # Rules
 //
@@ -29,5 +29,5 @@
 //
 // # What it does not do
 //
-// No TLS, no HTTP/2, no PROXY protocol, no limits per client address. It knows neither routes nor upstreams. A "100 Continue" is sent by fasthttp before the route's limits are known.
+// No TLS, no HTTP/2, no PROXY protocol, no limits per client address. It knows neither routes nor upstreams.
 package downstream

@@ -16,8 +16,8 @@ const (
 //
 //	YYYY/MM/DD HH:MM:SS [level] pid#tid: *conn MESSAGE, client: IP, server: NAME, request: "LINE", upstream: "URL", host: "H", referrer: "R", why: "ID"
 //
-// The last one is not nginx's: it stands where expressions that were written for nginx do not look. Outside the handling of an exchange, all from ", client" on is missing. A message that nginx has no words for is followed
-// by its attributes as ", key: value".
+// The last one is not nginx's: it stands where expressions that were written for nginx do not look. Outside the handling of an
+// exchange, all from ", client" on is missing. A message that nginx has no words for is followed by its attributes as ", key: value".
 func appendNginx(line []byte, r *record) []byte {
 	line = r.time.Local().AppendFormat(line, nginxTime)
 	line = append(append(line, " ["...), levelName(r.level)...)
