@@ -42,8 +42,8 @@ func (f *Front) errorPage(ex *Exchange, err error) (*Route, error) {
 		return nil, err
 	}
 	to := string(page.To.Append(nil, ex))
-	if to != "" && to[0] == '@' && ex.hop.bodyGone {
-		return nil, err // the location would get another request than the client's
+	if to != "" && to[0] == '@' && (ex.hop.bodyGone || ex.Body == nil && ex.BodyLength != 0) {
+		return nil, err // the location would get another request than the client's, of which the body is gone or was not asked for
 	}
 	ex.forget(err)
 	ex.note(failed)

@@ -192,6 +192,19 @@ func TestFront_NoNamedPageForHalfABody(t *testing.T) {
 	ex.Finish(nil)
 }
 
+// TestFront_NoNamedPageForABodyThatWasNotSent: of a client that waits for "100 Continue" there is a length and no body.
+func TestFront_NoNamedPageForABodyThatWasNotSent(t *testing.T) {
+	fix := newFixture(t, []*proxy.Route{
+		{Path: "/", MaxBody: 10, Handler: handler(telling), ErrorPages: []proxy.ErrorPage{page(t, "@named", 0, 413)}},
+		{Path: "@named", Handler: handler(telling)},
+	})
+	ex := fix.serve("/", 100)
+	if got := string(ex.Bytes); got != string(proxy.Page(413)) {
+		t.Errorf("got %q, want the built-in page", got)
+	}
+	ex.Finish(nil)
+}
+
 func TestFront_KeepsFields(t *testing.T) {
 	first := handler(func(ex *proxy.Exchange) error {
 		for _, f := range [][2]string{
