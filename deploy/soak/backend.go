@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -59,6 +60,12 @@ func answer(w http.ResponseWriter, r *http.Request) {
 	if _, err := io.Copy(hash, r.Body); err != nil {
 		return // a client that has left, or a body that has not come whole: nobody waits
 	}
+	if r.Method == http.MethodPost {
+		if err := remember(o.id); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+	}
 	fields := w.Header()
 	fields.Set(fieldID, strconv.FormatUint(o.id, 10))
 	fields.Set(fieldPID, strconv.Itoa(os.Getpid()))
@@ -73,6 +80,20 @@ func answer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeBody(w, o)
+}
+
+// remember notes a request that must not come a second time, in a file that all processes share; a line is one write.
+func remember(id uint64) error {
+	name := os.Getenv(postsName)
+	if name == "" {
+		return nil
+	}
+	file, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(file, id)
+	return errors.Join(err, file.Close())
 }
 
 // writeBody writes the pieces of the body. One piece is not flushed, so that a small one leaves together with its head.

@@ -17,7 +17,7 @@ func TestClient_NoticesWhatIsSpoiled(t *testing.T) {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { answer(spoil(w), r) }))
 		defer server.Close()
 		j := newJournal()
-		c := newClient(server.Listener.Addr().String(), ours("soak"), j, 1, 0)
+		c := newClient(server.Listener.Addr().String(), ours("soak", ""), j, 1, 0)
 		defer c.close()
 		a := &ask{service: c.services[0], method: method, body: 25_000, chunked: !declared}
 		a.order = order{id: 3, size: 30_000, status: 201, pieces: 2, declared: declared}

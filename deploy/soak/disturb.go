@@ -119,13 +119,16 @@ func (d *disturber) reload(ctx context.Context) error {
 }
 
 // poison sends requests that end the process that they come to: one that may be sent again, which is refused after the second
-// process, and one that may not. Both leave everybody else alone.
+// process, and one that may not. Whoever is sent to such a process while it ends shares its fate, as with a kill.
 func (d *disturber) poison(ctx context.Context) error {
 	service := d.site.narrow()
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		d.next++
 		a := &ask{service: service, method: method, body: 10}
 		a.order = order{id: d.next, status: http.StatusOK, pieces: 1, poison: true}
+		for range needed(method) {
+			defer d.journal.kills.begin(service.name, 0)()
+		}
 		status, err := d.refused(a)
 		if err != nil {
 			return fmt.Errorf("%s: %w", a.target(), err)

@@ -79,11 +79,12 @@ type kill struct {
 	from, to time.Time // to is zero as long as it goes on
 }
 
-// begin notes a kill that is about to happen; over is called when spillway knows of it.
+// begin notes a kill that is about to happen; over is called when spillway knows of it. The pid is 0 when it is not known: then
+// no answer is cut by it.
 func (k *kills) begin(service string, pid int) (over func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.pids[pid] = true
+	k.pids[pid] = true // 0 is no answer's
 	one := &kill{service: service, from: time.Now()}
 	k.list = append(k.list, one)
 	return func() {

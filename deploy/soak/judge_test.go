@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -70,6 +71,7 @@ func TestReport_SaysWhatWasWrong(t *testing.T) {
 	f(func(r *report) { r.journal.note("exchange", "/a/1", &result{method: "GET", status: 502}) }, "1 requests failed")
 	f(func(r *report) { r.counted-- }, "of 100 requests 99 were counted and 100 logged")
 	f(func(r *report) { r.logged++ }, "of 100 requests 100 were counted and 101 logged")
+	f(func(r *report) { r.twice = 2 }, "2 POSTs were done twice")
 	f(func(r *report) { r.leaks = []string{"1 spill files open"} }, "left over: 1 spill files open")
 }
 
@@ -90,4 +92,17 @@ func TestLeaksOf(t *testing.T) {
 	now.Upstreams[0].Peers = []peerStatus{{Address: "x", Inflight: 3}}
 	now.Buffers.InUse, now.Temp.InUse, now.Temp.Files = 4, 5, 6
 	f("4 bytes of buffers in use", "5 bytes of spill files in use", "6 spill files open", "2 requests wait for a", "3 slots in use at a x")
+}
+
+func TestSite_FindsWhatWasDoneTwice(t *testing.T) {
+	s := &site{posts: filepath.Join(t.TempDir(), "posts")}
+	t.Setenv(postsName, s.posts)
+	for _, id := range []uint64{1, 2, 12, 1, 1} {
+		if err := remember(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if posts, twice, err := s.repeated(); posts != 3 || twice != 2 || err != nil {
+		t.Errorf("got %d, %d, %v, want 3 and 2", posts, twice, err)
+	}
 }

@@ -8,7 +8,8 @@
 // the process does with the body of the request. A request is right when the answer is. It is excused when its process was
 // killed after the client had a part of the answer, which the client must be able to tell, or when it must not be repeated
 // (POST) and spillway says so by 502, 503 or 504. Everything else is a failure: a wrong byte, the answer to another request, a
-// body that is too short and looks complete, no answer in time, a connection that is refused or ends without notice.
+// body that is too short and looks complete, no answer in time, a connection that is refused or ends without notice. No process
+// may get a POST that another one has had.
 //
 // When the load is over, spillway must hold nothing of it: no buffer, spill file, slot, goroutine or connection. It must have
 // counted, and its access logs must have, exactly the requests that the clients made; and when it has ended, its processes
@@ -26,6 +27,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"time"
 
 	"spillway/deploy/internal/proc"
@@ -75,11 +77,12 @@ func run(args []string, out io.Writer) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(folder) }() // it is a temporary one
-	services, err := p.services(ctx, folder)
+	posts := filepath.Join(folder, "posts")
+	services, err := p.services(ctx, folder, posts)
 	if err != nil {
 		return err
 	}
-	s, err := startSite(ctx, p.spillway, services)
+	s, err := startSite(ctx, p.spillway, services, posts)
 	if err != nil {
 		return err
 	}
@@ -94,14 +97,14 @@ func run(args []string, out io.Writer) error {
 	return err
 }
 
-// services are those of the plan; folder is for the applications of other programs.
-func (p *plan) services(ctx context.Context, folder string) ([]*service, error) {
+// services are those of the plan; folder is for the applications of other programs, and posts as in ours.
+func (p *plan) services(ctx context.Context, folder, posts string) ([]*service, error) {
 	self, err := os.Executable()
 	if err != nil || !p.real {
-		return ours(self), err
+		return ours(self, posts), err
 	}
 	more, err := installed(ctx, folder)
-	return append(ours(self), more...), err
+	return append(ours(self, posts), more...), err
 }
 
 // soak does everything of the plan, and compares what is there afterwards with what was before.
@@ -150,7 +153,11 @@ func (r *report) finish(ctx context.Context, s *site) (err error) {
 		return err
 	}
 	survivors, err := s.survivors()
+	if err != nil {
+		return err
+	}
 	r.leaks = append(r.leaks, survivors...)
+	r.posts, r.twice, err = s.repeated()
 	return err
 }
 

@@ -19,6 +19,8 @@ type report struct {
 	logged  int // lines of its access logs
 	retries int // attempts that sent a request again
 	spills  int // responses and request bodies that went to a file
+	posts   int // that a process has had
+	twice   int // of those: more than once
 	leaks   []string
 	before  usage
 	after   usage
@@ -44,8 +46,9 @@ func (r *report) write(out io.Writer) error {
 	list("failed", r.journal.failures)
 	list("done", r.deeds)
 	line("counted", "%d by spillway, %d lines in its access logs", r.counted, r.logged)
+	line("POSTs", "%d at our own processes, %d of them twice", r.posts, r.twice)
 	line("spillway", "%d retries, %d spill files", r.retries, r.spills)
-	line("goroutines", " %d before, %d after", r.before.goroutines, r.after.goroutines)
+	line("routines", "%d before, %d after", r.before.goroutines, r.after.goroutines)
 	line("files", "%d open before, %d after", r.before.files, r.after.files)
 	most := slices.MaxFunc(append(r.memory, sample{}), func(a, b sample) int { return int(a.bytes - b.bytes) })
 	line("memory", "%.1f MiB before, %.1f at most, %.1f after; slope of the second half %+.2f MiB/min", mebibytes(r.before.memory),
@@ -70,6 +73,9 @@ func (r *report) failure() error {
 	}
 	if r.counted != r.journal.requests || r.logged != r.journal.requests {
 		wrong = append(wrong, fmt.Errorf("of %d requests %d were counted and %d logged", r.journal.requests, r.counted, r.logged))
+	}
+	if r.twice > 0 {
+		wrong = append(wrong, fmt.Errorf("%d POSTs were done twice", r.twice))
 	}
 	for _, leak := range r.leaks {
 		wrong = append(wrong, errors.New("left over: "+leak))

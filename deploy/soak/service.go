@@ -7,6 +7,7 @@ import (
 
 const (
 	markName     = "SOAK_RUN"
+	postsName    = "SOAK_POSTS" // where processes write down which POST they have had
 	healthPath   = "/health"
 	echoProtocol = "soak-echo"
 )
@@ -38,8 +39,8 @@ const (
 	declared             // likewise, and the program writes as it likes: so none is ordered
 )
 
-// ours are the services whose processes are this program, one for each protocol.
-func ours(self string) []*service {
+// ours are the services whose processes are this program, one for each protocol. They write down their POSTs in a file.
+func ours(self, posts string) []*service {
 	services := []*service{
 		{
 			name: "http", largest: 3 << 20, echoes: true,
@@ -65,6 +66,7 @@ func ours(self string) []*service {
 	}
 	for _, s := range services {
 		s.prefix = "/" + s.name + "/"
+		s.env = ", " + postsName + ": " + quoted(posts)
 		s.command = fmt.Sprintf("[%s, backend, %s, '{port}']", quoted(self), s.name)
 	}
 	return services

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"spillway/deploy/internal/instance"
@@ -18,11 +19,12 @@ type site struct {
 	*instance.Instance
 
 	services []*service
+	posts    string // file, as in ours
 	mark     string // in the environment of all processes, as markName
 }
 
-func startSite(ctx context.Context, file string, services []*service) (*site, error) {
-	s := &site{services: services, mark: fmt.Sprintf("%d-%d", os.Getpid(), time.Now().UnixNano())}
+func startSite(ctx context.Context, file string, services []*service, posts string) (*site, error) {
+	s := &site{services: services, posts: posts, mark: fmt.Sprintf("%d-%d", os.Getpid(), time.Now().UnixNano())}
 	var err error
 	s.Instance, err = instance.Start(ctx, file, func(addr, admin string) string {
 		return config(services, addr, admin, s.mark, false)
@@ -249,4 +251,20 @@ func (s *site) survivors() ([]string, error) {
 			return found, nil
 		}
 	}
+}
+
+// repeated counts the POSTs that processes have had, and those that they have had more than once.
+func (s *site) repeated() (posts, twice int, err error) {
+	text, err := os.ReadFile(s.posts)
+	if err != nil {
+		return 0, 0, err
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		if seen[line] {
+			twice++
+		}
+		seen[line] = true
+	}
+	return len(seen), twice, nil
 }
