@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// patience is how long spillway may take for what it does by itself: noticing an end, getting a process ready.
-const patience = time.Minute
+// patience is how long spillway may take for what it does by itself: noticing an end, getting a process ready. It takes a
+// moment, and much longer on a busy machine.
+const patience = 2 * time.Minute
 
 // A disturber does one bad or ordinary thing after the other.
 type disturber struct {
@@ -24,12 +25,13 @@ type disturber struct {
 	counts  map[string]int
 }
 
-// disturb begins rounds as long as there is time. Each does everything once, in an order of its own.
+// disturb begins rounds as long as there is time. Each does everything once, but kills twice, in an order of its own.
 func (d *disturber) disturb(ctx context.Context, until time.Time, interval time.Duration) error {
 	deeds := []struct {
 		what string
 		do   func(context.Context) error
 	}{
+		{"processes killed", d.kill},
 		{"processes killed", d.kill},
 		{"processes that hung for a moment", d.hang},
 		{"reloads", d.reload},
@@ -66,7 +68,7 @@ func (d *disturber) kill(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	over := d.journal.kills.begin(service, pid)
+	over := d.journal.kills.begin(service, pid, 1)
 	defer over()
 	if err := process.Kill(); errors.Is(err, os.ErrProcessDone) {
 		return d.kill(ctx) // that one has been replaced meanwhile
@@ -94,23 +96,23 @@ func (d *disturber) hang(ctx context.Context) error {
 	return nil
 }
 
-// victim draws one of the processes that are ready.
+// victim draws a service, and takes of its processes that are ready the one with the most requests.
 func (d *disturber) victim(ctx context.Context) (service string, pid int, err error) {
 	var s status
 	if err := d.site.Status(ctx, &s); err != nil {
 		return "", 0, err
 	}
-	u := s.Upstreams[d.random.IntN(len(s.Upstreams))]
-	var pids []int
-	for _, p := range u.Peers {
-		if p.Process.PID != 0 && p.Process.State == stateReady {
-			pids = append(pids, p.Process.PID)
+	u := &s.Upstreams[d.random.IntN(len(s.Upstreams))]
+	most := -1
+	for i := range u.Peers {
+		if p := &u.Peers[i]; p.Process.PID != 0 && p.Process.State == stateReady && p.Inflight > most {
+			pid, most = p.Process.PID, p.Inflight
 		}
 	}
-	if len(pids) == 0 {
+	if pid == 0 {
 		return "", 0, fmt.Errorf("%s has no process", u.Name)
 	}
-	return u.Name, pids[d.random.IntN(len(pids))], nil
+	return u.Name, pid, nil
 }
 
 func (d *disturber) reload(ctx context.Context) error {
@@ -126,16 +128,23 @@ func (d *disturber) poison(ctx context.Context) error {
 		d.next++
 		a := &ask{service: service, method: method, body: 10}
 		a.order = order{id: d.next, status: http.StatusOK, pieces: 1, poison: true}
-		for range needed(method) {
-			defer d.journal.kills.begin(service.name, 0)()
-		}
-		status, err := d.refused(a)
-		if err != nil {
+		if err := d.feed(ctx, a); err != nil {
 			return fmt.Errorf("%s: %w", a.target(), err)
 		}
-		if !isRefusal(status) {
-			d.journal.wrong(fmt.Sprintf("poison answered with %d", status), a.target())
-		}
+	}
+	return nil
+}
+
+// feed sends one poisoned request, and waits for the processes that take the place of its victims.
+func (d *disturber) feed(ctx context.Context, a *ask) error {
+	over := d.journal.kills.begin(a.service.name, 0, needed(a.method))
+	defer over()
+	code, err := d.refused(a)
+	if err != nil {
+		return err
+	}
+	if !isRefusal(code) {
+		d.journal.wrong(fmt.Sprintf("poison answered with %d", code), a.target())
 	}
 	return d.site.until(ctx, func(s *status) bool { return s.ready(d.site.services) })
 }

@@ -75,17 +75,18 @@ type kills struct {
 }
 
 type kill struct {
-	service  string
-	from, to time.Time // to is zero as long as it goes on
+	service   string
+	processes int
+	from, to  time.Time // to is zero as long as it goes on
 }
 
-// begin notes a kill that is about to happen; over is called when spillway knows of it. The pid is 0 when it is not known: then
-// no answer is cut by it.
-func (k *kills) begin(service string, pid int) (over func()) {
+// begin notes that processes are about to be killed; over is called when spillway knows of it. The pid is that of the only
+// one, or 0 when it is not known: then no answer is cut by it.
+func (k *kills) begin(service string, pid, processes int) (over func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.pids[pid] = true // 0 is no answer's
-	one := &kill{service: service, from: time.Now()}
+	one := &kill{service: service, processes: processes, from: time.Now()}
 	k.list = append(k.list, one)
 	return func() {
 		k.mu.Lock()
@@ -107,7 +108,7 @@ func (k *kills) during(service string, from, to time.Time) int {
 	n := 0
 	for _, one := range k.list {
 		if one.service == service && !one.from.After(to) && (one.to.IsZero() || !one.to.Before(from)) {
-			n++
+			n += one.processes
 		}
 	}
 	return n

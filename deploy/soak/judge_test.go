@@ -15,7 +15,7 @@ import (
 func TestKills_Judge(t *testing.T) {
 	at := func(seconds int) time.Time { return time.Unix(int64(1000+seconds), 0) }
 	k := &kills{pids: map[int]bool{7: true}, list: []*kill{
-		{"a", at(10), at(20)}, {"a", at(30), at(40)}, {"a", at(90), time.Time{}}, {"b", at(0), at(100)},
+		{"a", 1, at(10), at(20)}, {"a", 1, at(30), at(40)}, {"a", 2, at(90), time.Time{}}, {"b", 2, at(0), at(100)},
 	}}
 	const get, post = http.MethodGet, http.MethodPost
 	none := func(method string, status, from, to int) *result {
@@ -36,6 +36,7 @@ func TestKills_Judge(t *testing.T) {
 	f(none(post, 504, 20, 29), excused, "status 504 for a POST at a killed process")
 	f(none(post, 503, 95, 99), excused, "status 503 for a POST at a killed process")
 	f(none(get, 502, 15, 30), excused, "status 502 for a GET at a killed process")
+	f(none(get, 503, 95, 99), excused, "status 503 for a GET at a killed process")
 	f(none(post, 502, 21, 29), failed, "a: POST: status 502")
 	f(none(post, 500, 15, 16), failed, "a: POST: status 500")
 	f(none(post, 200, 15, 16), failed, "a: POST: status 200")

@@ -106,8 +106,9 @@ func (c *client) ask(s *service) *ask {
 		a.declared = true
 	case s.ends == byClose && !a.declared:
 		a.size = min(a.size, wholeAnswer/2)
-	case r.IntN(5) == 0:
-		a.pieces, a.wait = 2+r.IntN(4), time.Duration(1+r.IntN(100))*time.Millisecond
+	case r.IntN(3) == 0: // at its process for some time, with a part of the answer at the client
+		a.size = max(a.size, 1000)
+		a.pieces, a.wait = 2+r.IntN(7), time.Duration(1+r.IntN(100))*time.Millisecond
 	}
 	return a
 }

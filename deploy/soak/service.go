@@ -72,6 +72,10 @@ func ours(self, posts string) []*service {
 	return services
 }
 
+// common are settings of all upstreams. Processes die more often here than the budget of retries is meant for, and all clients
+// have one address.
+const common = "queue: {length: 1000, per_client: off}, retry_budget: {min: 10}"
+
 // config is one of the two configurations between which spillway is reloaded; mark is in the environment of all processes, as markName.
 func config(services []*service, addr, admin, mark string, second bool) string {
 	var b strings.Builder
@@ -88,8 +92,8 @@ func config(services []*service, addr, admin, mark string, second bool) string {
 		if s.changes {
 			env += ", SOAK_VERSION: " + version
 		}
-		fmt.Fprintf(&b, "  %s: {%s, queue: {length: 1000, per_client: off}, backend: {command: %s, env: {%s}, backoff_max: 1s, processes: %d%s}}\n",
-			s.name, s.settings, s.command, env, s.processes, s.backend)
+		fmt.Fprintf(&b, "  %s: {%s, %s, backend: {command: %s, env: {%s}, backoff_max: 1s, processes: %d%s}}\n",
+			s.name, s.settings, common, s.command, env, s.processes, s.backend)
 	}
 	fmt.Fprintf(&b, "servers:\n  - listen: ['%s']\n    locations:\n", addr)
 	for _, s := range services {
