@@ -76,7 +76,8 @@ func ours(self, posts string) []*service {
 // have one address.
 const common = "queue: {length: 1000, per_client: off}, retry_budget: {min: 10}"
 
-// config is one of the two configurations between which spillway is reloaded; mark is in the environment of all processes, as markName.
+// config is one of the two configurations between which spillway is reloaded; mark is in the environment of all processes, as
+// markName.
 func config(services []*service, addr, admin, mark string, second bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "admin: {listen: '%s'}\naccess_log: {path: access.log, format: '$status'}\n", admin)
