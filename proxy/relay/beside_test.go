@@ -21,18 +21,26 @@ func answerRaw(text string) func(p *rawPeer) {
 	}
 }
 
-// ask sends a request on a connection of its own and returns all that comes, the Date line taken out.
+// ask sends a request on a connection of its own and returns all that comes, the Date line taken out. The server closes, since a
+// client that does could be taken for one that has left; an answer to HTTP/1.1 is returned as if it had not been asked to.
 func (r *rig) ask(request string) string {
 	r.t.Helper()
-	c := r.connect().send(request)
-	_ = c.CloseWrite()
-	all, err := io.ReadAll(c.r)
+	closing, ours := "", "Connection: close\r\n"
+	switch {
+	case strings.Contains(request, "HTTP/1.0"):
+		closing, ours = request, ""
+	case strings.Contains(request, "Connection: "):
+		closing = strings.Replace(request, "Connection: ", "Connection: close, ", 1)
+	default:
+		closing = strings.Replace(request, "\r\n", "\r\n"+ours, 1)
+	}
+	all, err := io.ReadAll(r.connect().send(closing).r)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	var kept strings.Builder
 	for line := range strings.Lines(string(all)) {
-		if !strings.HasPrefix(line, "Date: ") {
+		if !strings.HasPrefix(line, "Date: ") && line != ours {
 			kept.WriteString(line)
 		}
 	}

@@ -72,7 +72,9 @@ func TestHandler_RetriesByNginxRules(t *testing.T) {
 					}
 					r := start(t, setup{wire: wire, peers: at(first, second.Addr()), options: func(o *relay.Options) {
 						o.Retry.On = tt.on
-						o.Timeouts.Read = hurry
+						if tt.first.Fault == upstreamtest.Silent || tt.first.Fault == upstreamtest.HangInHead {
+							o.Timeouts.Read = hurry
+						}
 					}})
 					got := r.do(tt.method, "/", "a body")
 					body := []byte("good")
