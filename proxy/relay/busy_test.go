@@ -124,18 +124,22 @@ func TestHandler_ASlowClientStopsNoProcess(t *testing.T) {
 	for _, unbuffer := range []bool{false, true} {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
-			const size = 16 << 20 // much more than the sockets hold
+			const (
+				size  = 8 << 20 // much more than the sockets hold
+				limit = 4 * time.Second
+				slow  = limit + limit/8
+			)
 			peer := serve(t, upstreamtest.HTTP{}, answer(upstreamtest.Answer{Body: pattern(1, size)}))
 			s := &stopped{t: t}
 			r := start(t, setup{peers: at(peer.Addr()), options: func(o *relay.Options) {
 				s.on(o)
-				o.BusyTimeout = 2 * time.Second
+				o.BusyTimeout = limit
 				o.Unbuffer, o.Spill, o.StreamBody = unbuffer, nil, true
 			}})
 			c := r.connect().send("POST / HTTP/1.1\r\nHost: site.test\r\nContent-Length: 8\r\n\r\nbody")
-			<-time.After(2500 * time.Millisecond)
+			<-time.After(slow)
 			resp := c.send("body").head("POST")
-			<-time.After(2500 * time.Millisecond)
+			<-time.After(slow)
 			if n, err := io.Copy(io.Discard, resp.Body); n != size || err != nil {
 				t.Errorf("got %d bytes, error %v, want all", n, err)
 			}

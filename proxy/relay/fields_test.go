@@ -19,7 +19,7 @@ func TestHandler_AccelBuffering(t *testing.T) {
 				t.Helper()
 				peer := serve(t, wire, answer(upstreamtest.Answer{
 					Header: []upstreamtest.Field{{Name: "X-Accel-Buffering", Value: value}},
-					Body:   pattern(1, 32<<20), // more than the sockets on the way hold
+					Body:   pattern(1, 8<<20), // more than the socket of a client that reads nothing takes
 				}))
 				r := start(t, setup{wire: wire, peers: at(peer.Addr()), options: func(o *relay.Options) {
 					o.Unbuffer, o.Fields.Ignore = unbuffer, ignore
