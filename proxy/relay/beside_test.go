@@ -25,7 +25,8 @@ func answerRaw(text string) func(p *rawPeer) {
 // client that does could be taken for one that has left; an answer to HTTP/1.1 is returned as if it had not been asked to.
 func (r *rig) ask(request string) string {
 	r.t.Helper()
-	closing, ours := "", "Connection: close\r\n"
+	var closing string
+	ours := "Connection: close\r\n"
 	switch {
 	case strings.Contains(request, "HTTP/1.0"):
 		closing, ours = request, ""
