@@ -2,153 +2,173 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
-	"slices"
-	"strconv"
 	"time"
 )
 
-// A load is what the clients saw in one round.
-type load struct {
-	Requests int
-	Length   time.Duration
-	P50, P99 time.Duration
+// An order is what a process with clients is asked for:
+//
+//  1. it connects the clients, lets each make a request, and says that it is ready;
+//  2. a line on its standard input begins the round, in which it makes requests, and after which it writes what they took;
+//  3. it keeps the connections until its standard input ends.
+type order struct {
+	Addr       string
+	Size, Post int // of the bodies, as in scenario
+	Conns      int
+	Fresh      bool
+	Length     time.Duration
+	Rate       float64 // requests per second, over all clients; 0 is a closed loop
 }
 
-// runLoad loads the proxy at addr from a process of its own: this program with other arguments.
-func runLoad(ctx context.Context, addr string, length time.Duration, conns int) (load, error) {
+// A reply is what that process writes when it is ready, and after the round.
+type reply struct {
+	Load load
+	Err  string
+}
+
+// clients is a process that has got an order.
+type clients struct {
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *json.Decoder
+}
+
+// startClients runs this program with other arguments and returns when its clients are connected. The caller ends it.
+func startClients(ctx context.Context, o order) (*clients, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return load{}, err
+		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "load", "-addr", addr, "-length", length.String(), "-conns", strconv.Itoa(conns))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	text, err := json.Marshal(o)
 	if err != nil {
-		return load{}, err
+		return nil, err
 	}
-	var l load
-	err = json.Unmarshal(out, &l)
-	return l, err
+	c := &clients{cmd: exec.CommandContext(ctx, self, "load", string(text))}
+	c.cmd.Stderr = os.Stderr
+	if c.in, err = c.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	c.out = json.NewDecoder(out)
+	if err := c.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if _, err := c.reply(); err != nil {
+		c.end()
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return c, nil
 }
 
-// loadCommand is the other side of runLoad.
-func loadCommand(ctx context.Context, args []string, out io.Writer) error {
-	flags := flag.NewFlagSet("load", flag.ContinueOnError)
-	addr := flags.String("addr", "", "address of the proxy")
-	length := flags.Duration("length", time.Second, "how long")
-	conns := flags.Int("conns", 64, "connections")
-	if err := flags.Parse(args); err != nil {
-		return err
-	}
-	l, err := closedLoop(ctx, *addr, *length, *conns)
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(out).Encode(l)
+// begin lets the round begin.
+func (c *clients) begin() error {
+	_, err := io.WriteString(c.in, "\n")
+	return err
 }
 
-// closedLoop sends requests over a number of connections, on each the next one as soon as the answer is there.
-// The first answer that is not a 200 ends it.
-func closedLoop(ctx context.Context, addr string, length time.Duration, conns int) (load, error) {
-	ctx, cancel := context.WithTimeout(ctx, length)
-	defer cancel()
+// reply waits for the end of what the process does.
+func (c *clients) reply() (load, error) {
+	var r reply
+	if err := c.out.Decode(&r); err != nil {
+		return load{}, fmt.Errorf("clients: %w", err)
+	}
+	if r.Err != "" {
+		return load{}, errors.New(r.Err)
+	}
+	return r.Load, nil
+}
+
+// end lets the clients close their connections.
+func (c *clients) end() {
+	c.in.Close()
+	_ = c.cmd.Wait() // what it had to say it has said
+}
+
+// loadCommand is the process of the clients.
+func loadCommand(ctx context.Context, text string, in io.Reader, out io.Writer) error {
+	var o order
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		return err
+	}
+	replies := json.NewEncoder(out)
+	all, err := connect(ctx, &o)
+	defer closeAll(all)
+	if err := replies.Encode(reply{Err: textOf(err)}); err != nil {
+		return err
+	}
+	lines := bufio.NewReader(in)
+	if _, err := lines.ReadString('\n'); err != nil {
+		return nil //nolint:nilerr // the end: there is no round
+	}
+	l, err := o.run(ctx, all)
+	if err := replies.Encode(reply{Load: l, Err: textOf(err)}); err != nil {
+		return err
+	}
+	_, _ = lines.ReadString('\n') // the end
+	return nil
+}
+
+func textOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// connect makes the clients, one after the other: so many at once would not fit in the queue of a listener. The caller closes
+// them, also after an error.
+func connect(ctx context.Context, o *order) ([]*client, error) {
+	var all []*client
+	for range o.Conns {
+		c := newClient(o)
+		all = append(all, c)
+		if err := c.ask(ctx); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+func closeAll(all []*client) {
+	for _, c := range all {
+		c.close()
+	}
+}
+
+// run is the round.
+func (o *order) run(ctx context.Context, all []*client) (load, error) {
+	s := &schedule{began: time.Now(), length: o.Length}
+	if o.Rate > 0 {
+		s.interval = time.Duration(float64(time.Second) / o.Rate)
+	}
 	type end struct {
 		took []time.Duration
 		err  error
 	}
 	ends := make(chan end)
-	started := time.Now()
-	for range conns {
-		go func() { // ends with ctx
-			took, err := client(ctx, addr)
+	for _, c := range all {
+		go func() { // ends with the schedule
+			took, err := s.follow(ctx, c.ask)
 			ends <- end{took, err}
 		}()
 	}
-
-	var all []time.Duration
-	var errs error
-	for range conns {
-		e := <-ends
-		if e.err != nil {
-			errs = e.err
-			cancel()
-		}
-		all = append(all, e.took...)
-	}
-	if errs != nil {
-		return load{}, errs
-	}
-	l := load{Requests: len(all), Length: time.Since(started)}
-	if len(all) == 0 {
-		return load{}, errors.New("no answer in time")
-	}
-	slices.Sort(all)
-	l.P50, l.P99 = all[len(all)/2], all[len(all)*99/100]
-	return l, nil
-}
-
-// client is one connection of the closed loop. It returns how long each answer took.
-func client(ctx context.Context, addr string) ([]time.Duration, error) {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	// A bound for an answer that never comes: then the proxy has failed.
-	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
-		return nil, err
-	}
-
-	request := []byte("GET /bench HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n")
-	in := bufio.NewReaderSize(conn, 8<<10)
 	var took []time.Duration
-	for ctx.Err() == nil {
-		sent := time.Now()
-		if _, err := conn.Write(request); err != nil {
-			return nil, err
-		}
-		if err := readAnswer(in); err != nil {
-			return nil, err
-		}
-		took = append(took, time.Since(sent))
-	}
-	return took, nil
-}
-
-// readAnswer reads one answer, which must be a 200 with the peers' body and its length in the head.
-func readAnswer(in *bufio.Reader) error {
-	length := -1
-	for n := 0; ; n++ {
-		line, err := in.ReadSlice('\n')
-		if err != nil {
-			return err
-		}
-		line = bytes.TrimRight(line, "\r\n")
-		switch {
-		case n == 0 && !bytes.HasPrefix(line, []byte("HTTP/1.1 200")):
-			return fmt.Errorf("answer begins with %q", line)
-		case len(line) == 0:
-			if length != bodySize {
-				return fmt.Errorf("content length is %d, want %d", length, bodySize)
-			}
-			_, err := in.Discard(length)
-			return err
-		}
-		if name, value, ok := bytes.Cut(line, []byte(": ")); ok && bytes.EqualFold(name, []byte("Content-Length")) {
-			if length, err = strconv.Atoi(string(value)); err != nil {
-				return err
-			}
+	var errs error
+	for range all {
+		e := <-ends
+		took = append(took, e.took...)
+		if e.err != nil {
+			errs = e.err // one is enough: they are alike
 		}
 	}
+	return describe(took, time.Since(s.began)), errs
 }

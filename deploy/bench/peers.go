@@ -2,26 +2,33 @@ package main
 
 import (
 	"bytes"
+	"net"
+	"slices"
 
 	"spillway/deploy/internal/peers"
 )
 
-// bodySize is that of the small answers of an application, where a proxy's own work weighs most.
-const bodySize = 1024
-
-// answer answers requests, each in one write.
-func answer(c *peers.Conn) error {
-	var response []byte
-	for c.Keep() {
-		if err := c.Next(); err != nil {
-			return err
+// answer answers requests with a body of some size, a small one in one write.
+func answer(size int) func(*peers.Conn) error {
+	body := bytes.Repeat([]byte("x"), size)
+	return func(c *peers.Conn) error {
+		var pieces net.Buffers // of the response to all requests with id
+		var id uint16
+		for c.Keep() {
+			if err := c.Next(); err != nil {
+				return err
+			}
+			if pieces == nil || c.ID() != id {
+				pieces, id = c.Response("", body), c.ID()
+				if size <= kilobyte {
+					pieces = net.Buffers{slices.Concat(pieces...)}
+				}
+			}
+			response := slices.Clone(pieces)
+			if _, err := response.WriteTo(c.Conn); err != nil {
+				return err
+			}
 		}
-		if response == nil { // all requests of a connection are alike
-			response = bytes.Join(c.Response("", bytes.Repeat([]byte("x"), bodySize)), nil)
-		}
-		if _, err := c.Write(response); err != nil {
-			return err
-		}
+		return nil
 	}
-	return nil
 }

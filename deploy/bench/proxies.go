@@ -3,32 +3,70 @@ package main
 import (
 	"context"
 	"embed"
+	"log"
+	"os/exec"
+	"slices"
 
 	"spillway/deploy/internal/program"
 )
 
-const nginxName = "nginx"
+const (
+	nginxName    = "nginx"
+	spillwayName = "spillway"
+)
 
-// The configurations are equivalent: keep-alive to the peers, an access log, buffers of nginx's defaults.
+// The configurations are equivalent: the same peers, with kept connections, an access log, nginx's buffers, two processes or
+// threads. What a program cannot do like nginx stands in its template.
 //
-//go:embed nginx.conf.tmpl spillway.yaml.tmpl
+//go:embed *.tmpl
 var templates embed.FS
 
-// startProxies starts the proxies of the plan before the same peers. The caller stops them.
-func startProxies(ctx context.Context, p plan, protocol string, peers []string) ([]*program.Program, error) {
-	var proxies []*program.Program
-	for _, c := range []program.Command{
-		{Name: nginxName, File: p.nginx, Template: "nginx.conf.tmpl"},
-		{Name: "spillway", File: p.spillway, Template: "spillway.yaml.tmpl"},
-	} {
-		if c.File == "" {
+// commands are the programs that there are to compare, nginx first. Their names are those of Debian's programs.
+func commands() []program.Command {
+	return []program.Command{
+		{Name: nginxName, Template: "nginx.conf.tmpl"},
+		{Name: "haproxy", Template: "haproxy.cfg.tmpl", Args: []string{"-db", "-f"}},
+		{Name: "lighttpd", Template: "lighttpd.conf.tmpl", Args: []string{"-D", "-f"}},
+		{Name: "caddy", Template: "Caddyfile.tmpl", Args: []string{"run", "--adapter", "caddyfile", "--config"}},
+		{Name: spillwayName, Template: "spillway.yaml.tmpl"},
+	}
+}
+
+// find finds the programs that are wanted; one that is not installed is left out. A name that is in files stands for that file.
+func find(wanted []string, files map[string]string) []program.Command {
+	var found []program.Command
+	for _, c := range commands() {
+		if !slices.Contains(wanted, c.Name) {
 			continue
 		}
-		c.Templates, c.Protocol, c.Peers = templates, protocol, peers
+		c.File = c.Name
+		if file, ok := files[c.Name]; ok {
+			c.File = file
+		}
+		if _, err := exec.LookPath(c.File); err != nil {
+			log.Printf("%s is left out: %v", c.Name, err)
+			continue
+		}
+		found = append(found, c)
+	}
+	return found
+}
+
+// setting is what the templates are given besides.
+type setting struct {
+	Conns       int // clients
+	Connections int // of clients and to peers, and some more
+	Log         bool
+}
+
+// startProxies starts the proxies of the plan before the same peers. The caller stops them, also after an error.
+func startProxies(ctx context.Context, p *plan, s *scenario, peers []string) ([]*program.Program, error) {
+	var proxies []*program.Program
+	for _, c := range p.commands {
+		c.Templates, c.Protocol, c.Peers, c.More = templates, s.protocol, peers, setting{s.conns, 2*s.conns + 1024, !s.noLog}
 		started, err := program.Start(ctx, c)
 		if err != nil {
-			stopProxies(proxies)
-			return nil, err
+			return proxies, err
 		}
 		proxies = append(proxies, started)
 	}

@@ -10,8 +10,9 @@ import (
 
 // A round is one proxy under load for a while.
 type round struct {
-	load load
-	cpu  time.Duration // of the proxy's processes
+	load   load
+	cpu    time.Duration // of the proxy's processes
+	memory int64         // in its middle, in bytes
 }
 
 // cpuPerRequest is in microseconds.
@@ -20,56 +21,143 @@ func (r round) cpuPerRequest() float64 {
 }
 
 func (r round) perSecond() float64 { return float64(r.load.Requests) / r.load.Length.Seconds() }
+func (r round) p50() float64       { return milliseconds(r.load.P50) }
+func (r round) p99() float64       { return milliseconds(r.load.P99) }
+func (r round) p999() float64      { return milliseconds(r.load.P999) }
+func (r round) megabytes() float64 { return megabytes(r.memory) }
 
 func (r round) describe(name string) string {
-	return fmt.Sprintf("%-8s %6.2f µs CPU/request, %6.0f requests/s, p50 %v, p99 %v",
-		name, r.cpuPerRequest(), r.perSecond(), r.load.P50.Round(time.Microsecond), r.load.P99.Round(time.Microsecond))
+	return fmt.Sprintf("%-8s %8.2f µs CPU/request, %6.0f requests/s, p50 %.2f ms, p99 %.2f ms",
+		name, r.cpuPerRequest(), r.perSecond(), r.p50(), r.p99())
 }
 
-// A result is all rounds of one proxy in front of one kind of peers.
+// An idleRound is the memory of one proxy before and after clients have come, in bytes.
+type idleRound struct {
+	before, after int64
+	clients       int
+}
+
+func (r idleRound) mbBefore() float64    { return megabytes(r.before) }
+func (r idleRound) mbAfter() float64     { return megabytes(r.after) }
+func (r idleRound) kbPerClient() float64 { return float64(r.after-r.before) / 1e3 / float64(r.clients) }
+
+func (r idleRound) describe(name string) string {
+	return fmt.Sprintf("%-8s %.1f MB, with idle clients %.1f MB", name, r.mbBefore(), r.mbAfter())
+}
+
+// A result is all rounds of one proxy in one scenario.
 type result struct {
-	protocol string
+	scenario scenario
 	proxy    string
-	rounds   []round
+	closed   []round
+	open     []round
+	idle     []idleRound
 	ratio    float64 // median of the CPU per request over nginx's in the same round; 0 without nginx
+	failed   error   // then it has not had all rounds
 }
 
-// setRatios compares round by round, as neighbours in time had the same machine.
+// halfLoad says at how many requests per second each proxy shows how long they take: half of what it can, and no more than
+// half of what nginx can, so that who is faster does not have to do more.
+func halfLoad(results []result) []float64 {
+	rates := make([]float64, len(results))
+	base := complete(results)
+	for i := range results {
+		rates[i] = median(collect(results[i].closed, round.perSecond)) / 2
+	}
+	if base >= 0 {
+		for i := range rates {
+			rates[i] = min(rates[i], rates[base])
+		}
+	}
+	return rates
+}
+
+// complete is the index of nginx among the results of a scenario, or -1 if it has not had all rounds.
+func complete(results []result) int {
+	return slices.IndexFunc(results, func(r result) bool { return r.proxy == nginxName && r.failed == nil })
+}
+
+// setRatios compares the results of one scenario round by round, as neighbours in time had the same machine.
 func setRatios(results []result) {
-	base := slices.IndexFunc(results, func(r result) bool { return r.proxy == nginxName })
+	base := complete(results)
 	if base < 0 {
 		return
 	}
 	for i := range results {
+		if results[i].failed != nil {
+			continue
+		}
 		var ratios []float64
-		for n, r := range results[i].rounds {
-			ratios = append(ratios, r.cpuPerRequest()/results[base].rounds[n].cpuPerRequest())
+		for n, r := range results[i].closed {
+			ratios = append(ratios, r.cpuPerRequest()/results[base].closed[n].cpuPerRequest())
 		}
 		results[i].ratio = median(ratios)
 	}
 }
 
-// writeTable writes Markdown. Every number is a median over the rounds, with minimum and maximum for the CPU time.
-func writeTable(out io.Writer, results []result) error {
-	var text strings.Builder
-	text.WriteString("| peers | proxy | CPU µs/request | min | max | requests/s | p50 ms | p99 ms | CPU to nginx |\n" +
-		"|---|---|---:|---:|---:|---:|---:|---:|---:|\n")
-	for _, r := range results {
-		cpu := collect(r.rounds, round.cpuPerRequest)
-		fmt.Fprintf(&text, "| %s | %s | %.2f | %.2f | %.2f | %.0f | %.2f | %.2f | %.2f |\n",
-			r.protocol, r.proxy, median(cpu), slices.Min(cpu), slices.Max(cpu),
-			median(collect(r.rounds, round.perSecond)),
-			median(collect(r.rounds, func(r round) float64 { return milliseconds(r.load.P50) })),
-			median(collect(r.rounds, func(r round) float64 { return milliseconds(r.load.P99) })),
-			r.ratio)
+// writeReport writes Markdown.
+func writeReport(out io.Writer, results []result) error {
+	var loaded, idle, failed strings.Builder
+	for i := range results {
+		r := &results[i]
+		switch {
+		case r.failed != nil:
+			fmt.Fprintf(&failed, "- %s: %s is left out: %v\n", r.scenario.name(), r.proxy, r.failed)
+		case r.scenario.idle:
+			fmt.Fprintf(&idle, "| %s | %s | %s | %s | %s |\n", r.scenario.name(), r.proxy,
+				spread(collect(r.idle, idleRound.mbBefore)), spread(collect(r.idle, idleRound.mbAfter)),
+				spread(collect(r.idle, idleRound.kbPerClient)))
+		default:
+			ratio := ""
+			if r.ratio > 0 {
+				ratio = fmt.Sprintf("%.2f", r.ratio)
+			}
+			fmt.Fprintf(&loaded, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.scenario.name(), r.proxy,
+				spread(collect(r.closed, round.cpuPerRequest)), ratio, spread(collect(r.closed, round.perSecond)),
+				spread(collect(r.open, round.p50)), spread(collect(r.open, round.p99)), spread(collect(r.open, round.p999)),
+				spread(collect(r.closed, round.megabytes)))
+		}
 	}
-	_, err := io.WriteString(out, text.String())
-	return err
+	for _, table := range []struct{ head, rows string }{
+		{"| case | proxy | CPU µs/request | to nginx | requests/s | p50 ms | p99 ms | p99.9 ms | memory MB |\n" +
+			"|---|---|---:|---:|---:|---:|---:|---:|---:|\n", loaded.String()},
+		{"| case | proxy | MB without clients | MB with them | KB per client |\n|---|---|---:|---:|---:|\n", idle.String()},
+		{"", failed.String()},
+	} {
+		if table.rows == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(out, "%s%s\n", table.head, table.rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// spread is the median with minimum and maximum.
+func spread(values []float64) string {
+	if len(values) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s (%s–%s)", digits(median(values)), digits(slices.Min(values)), digits(slices.Max(values)))
+}
+
+// digits writes as many as say something.
+func digits(value float64) string {
+	switch {
+	case value >= 100:
+		return fmt.Sprintf("%.0f", value)
+	case value >= 10:
+		return fmt.Sprintf("%.1f", value)
+	default:
+		return fmt.Sprintf("%.2f", value)
+	}
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+func megabytes(n int64) float64            { return float64(n) / 1e6 }
 
-func collect(rounds []round, value func(round) float64) []float64 {
+func collect[R any](rounds []R, value func(R) float64) []float64 {
 	values := make([]float64, len(rounds))
 	for i, r := range rounds {
 		values[i] = value(r)

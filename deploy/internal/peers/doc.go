@@ -1,3 +1,3 @@
-// Package peers are the cheap applications behind a proxy under test. They read requests without a body and look no
-// further than at their ends; what they answer is the caller's.
+// Package peers are the cheap applications behind a proxy under test. They look for the ends of requests, whose
+// bodies have a length in the head, and no further; what they answer is the caller's.
 package peers

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"io"
@@ -73,20 +74,40 @@ func (c *Conn) Next() error {
 	if c.fastcgi {
 		return c.nextFastCGI()
 	}
-	// A head ends with an empty line.
+	return c.nextHTTP()
+}
+
+// nextHTTP reads a head, which ends with an empty line, and a body of the length that it says.
+func (c *Conn) nextHTTP() error {
+	length := 0
 	for {
 		line, err := c.in.ReadSlice('\n')
 		if err != nil {
 			return err
 		}
-		if len(line) <= 2 {
-			return nil
+		line = bytes.TrimRight(line, "\r\n")
+		if len(line) == 0 {
+			_, err := c.in.Discard(length)
+			return err
+		}
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		value = bytes.TrimSpace(value)
+		switch {
+		case bytes.EqualFold(name, []byte("Content-Length")):
+			if length, err = strconv.Atoi(string(value)); err != nil {
+				return err
+			}
+		case bytes.EqualFold(name, []byte("Connection")):
+			c.keep = !bytes.EqualFold(value, []byte("close"))
 		}
 	}
 }
 
 // Keep says whether the connection may carry another request.
 func (c *Conn) Keep() bool { return c.keep }
+
+// ID is the number of the last request, by which a response is told from that to another one; 0 over HTTP.
+func (c *Conn) ID() uint16 { return c.id }
 
 // The parts of FastCGI 1.0 that a responder needs (section 8 of its specification).
 const (

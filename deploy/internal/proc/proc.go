@@ -27,22 +27,29 @@ func CPUTime(root int) (time.Duration, error) {
 }
 
 // PeakRSS is the most resident memory that each process of a program has had so far, in bytes, added up.
-func PeakRSS(root int) (int64, error) {
+func PeakRSS(root int) (int64, error) { return sumOf(root, "status", "VmHWM:") }
+
+// Memory is the resident memory of a program now, in bytes; what its processes share with each other, or with other
+// programs, is divided among those that share it.
+func Memory(root int) (int64, error) { return sumOf(root, "smaps_rollup", "Pss:") }
+
+// sumOf adds up the sizes that a line of a file in /proc/PID has for each process of a program.
+func sumOf(root int, file, line string) (int64, error) {
 	processes, err := family(root)
 	if err != nil {
 		return 0, err
 	}
 	var sum int64
 	for _, p := range processes {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.pid))
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", p.pid, file))
 		if err != nil {
 			continue // it has ended
 		}
-		peak, err := parseMemory(string(text), "VmHWM:")
+		size, err := parseMemory(string(text), line)
 		if err != nil {
 			return 0, err
 		}
-		sum += peak
+		sum += size
 	}
 	return sum, nil
 }
@@ -171,7 +178,7 @@ func parseStat(text string) (process, error) {
 	return process{pid: numbers[0], parent: numbers[1], used: time.Duration(numbers[2]+numbers[3]) * tick}, nil
 }
 
-// parseMemory reads a line of proc_pid_status(5), in bytes; a process that is ending has none.
+// parseMemory reads a line such as VmHWM of proc_pid_status(5), in bytes; a process that is ending has none.
 func parseMemory(text, name string) (int64, error) {
 	for line := range strings.Lines(text) {
 		if value, ok := strings.CutPrefix(line, name); ok {

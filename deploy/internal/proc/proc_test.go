@@ -85,6 +85,13 @@ func TestPeakRSS_OfThisProcess(t *testing.T) {
 	}
 }
 
+func TestMemory_OfThisProcess(t *testing.T) {
+	needProc(t)
+	if got, err := Memory(os.Getpid()); err != nil || got < 1<<20 {
+		t.Errorf("got %d, %v, want some megabytes", got, err)
+	}
+}
+
 func TestDeleted_FileWithoutName(t *testing.T) {
 	needProc(t)
 	name := filepath.Join(t.TempDir(), "x")

@@ -3,29 +3,36 @@ package program
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"text/template"
 	"time"
 )
 
+// outputName is that of the file with what the program writes to standard output and standard error.
+const outputName = "output"
+
 // patience is how long a program may take to end before it is killed.
 const patience = 5 * time.Second
 
 // Command says what to start.
 type Command struct {
-	Name      string // for messages
-	File      string // the program; it is run with -c and its configuration
+	Name      string   // for messages
+	File      string   // the program
+	Args      []string // before the name of its configuration; nil is -c
 	Templates fs.FS
 	Template  string   // of the configuration, a name in Templates that ends in .tmpl
 	Protocol  string   // for the template
 	Peers     []string // for the template
+	More      any      // for the template
 
 	// Text writes the configuration instead of a template; then Template is the name of its file.
 	Text func(addr string) string
@@ -37,17 +44,17 @@ type setting struct {
 	Folder   string
 	Protocol string
 	Peers    []string
+	More     any
 }
 
 // Program is a running proxy.
 type Program struct {
 	Name   string
 	Addr   string // that it listens on
-	Folder string // configuration, logs, temporary files; removed by Stop
+	Folder string // configuration, output, logs, temporary files; removed by Stop
 
-	cmd    *exec.Cmd
-	output bytes.Buffer  // of the program; read after done only
-	done   chan struct{} // closed when the program has ended
+	cmd  *exec.Cmd
+	done chan struct{} // closed when the program has ended
 }
 
 // Start runs a program and returns when it accepts connections.
@@ -81,12 +88,22 @@ func (p *Program) start(ctx context.Context, c Command) error {
 	if err != nil {
 		return err
 	}
-	p.cmd = exec.CommandContext(ctx, c.File, "-c", config)
+	args := c.Args
+	if args == nil {
+		args = []string{"-c"}
+	}
+	output, err := os.Create(filepath.Join(p.Folder, outputName))
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	p.cmd = exec.CommandContext(ctx, c.File, slices.Concat(args, []string{config})...)
 	p.cmd.Dir = p.Folder
+	p.cmd.SysProcAttr = ownGroup()
 	// A program with children ends them when it is asked to end, not when it is killed.
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.WaitDelay = patience
-	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	p.cmd.Stdout, p.cmd.Stderr = output, output
 	if err := p.cmd.Start(); err != nil {
 		return err
 	}
@@ -129,7 +146,7 @@ func FreeAddr(ctx context.Context) (string, error) {
 // writeConfig writes the configuration and returns the name of the file.
 func (p *Program) writeConfig(c Command) (string, error) {
 	if c.Text == nil {
-		return fillIn(c.Templates, c.Template, setting{Addr: p.Addr, Folder: p.Folder, Protocol: c.Protocol, Peers: c.Peers})
+		return fillIn(c.Templates, c.Template, setting{p.Addr, p.Folder, c.Protocol, c.Peers, c.More})
 	}
 	file := filepath.Join(p.Folder, c.Template)
 	return file, os.WriteFile(file, []byte(c.Text(p.Addr)), 0o600)
@@ -164,7 +181,8 @@ func (p *Program) waitUntilOpen(ctx context.Context) error {
 		select {
 		case <-again.C:
 		case <-p.done:
-			return fmt.Errorf("%s ended early: %s", p.Name, p.output.String())
+			output, err := os.ReadFile(filepath.Join(p.Folder, outputName))
+			return errors.Join(fmt.Errorf("%s ended early: %s", p.Name, bytes.TrimSpace(output)), err)
 		case <-ctx.Done():
 			return fmt.Errorf("%s does not listen: %w", p.Name, err)
 		}
