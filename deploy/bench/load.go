@@ -107,7 +107,7 @@ func loadCommand(ctx context.Context, text string, in io.Reader, out io.Writer) 
 	}
 	lines := bufio.NewReader(in)
 	if _, err := lines.ReadString('\n'); err != nil {
-		return nil //nolint:nilerr // the end: there is no round
+		return nil // the end: there is no round
 	}
 	l, err := o.run(ctx, all)
 	if err := replies.Encode(reply{Load: l, Err: textOf(err)}); err != nil {

@@ -34,22 +34,24 @@ func commands() []program.Command {
 
 // find finds the programs that are wanted; one that is not installed is left out. A name that is in files stands for that file.
 func find(wanted []string, files map[string]string) []program.Command {
-	var found []program.Command
-	for _, c := range commands() {
-		if !slices.Contains(wanted, c.Name) {
-			continue
-		}
+	all := commands()
+	for i := range all {
+		c := &all[i]
 		c.File = c.Name
 		if file, ok := files[c.Name]; ok {
 			c.File = file
 		}
-		if _, err := exec.LookPath(c.File); err != nil {
-			log.Printf("%s is left out: %v", c.Name, err)
-			continue
-		}
-		found = append(found, c)
 	}
-	return found
+	return slices.DeleteFunc(all, func(c program.Command) bool {
+		if !slices.Contains(wanted, c.Name) {
+			return true
+		}
+		_, err := exec.LookPath(c.File)
+		if err != nil {
+			log.Printf("%s is left out: %v", c.Name, err)
+		}
+		return err != nil
+	})
 }
 
 // setting is what the templates are given besides.
@@ -62,7 +64,8 @@ type setting struct {
 // startProxies starts the proxies of the plan before the same peers. The caller stops them, also after an error.
 func startProxies(ctx context.Context, p *plan, s *scenario, peers []string) ([]*program.Program, error) {
 	var proxies []*program.Program
-	for _, c := range p.commands {
+	for i := range p.commands {
+		c := p.commands[i]
 		c.Templates, c.Protocol, c.Peers, c.More = templates, s.protocol, peers, setting{s.conns, 2*s.conns + 1024, !s.noLog}
 		started, err := program.Start(ctx, c)
 		if err != nil {

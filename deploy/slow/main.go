@@ -63,13 +63,15 @@ func run(args []string, out io.Writer) error {
 	b := newBodies(p.clients, p.size)
 	var results []result
 	for _, protocol := range []string{"fastcgi", "http"} {
-		for _, proxy := range p.proxies() {
+		proxies := p.proxies()
+		for i := range proxies {
+			proxy := &proxies[i]
 			r := result{protocol: protocol, proxy: proxy.Name}
 			for _, pace := range []struct {
 				rate int
 				cost *cost
 			}{{0, &r.fast}, {p.rate, &r.slow}} {
-				cost, err := measure(ctx, proxy, protocol, b, pace.rate)
+				cost, err := measure(ctx, *proxy, protocol, b, pace.rate)
 				if err != nil {
 					return fmt.Errorf("%s, %s, rate %d: %w", protocol, proxy.Name, pace.rate, err)
 				}
