@@ -15,13 +15,14 @@ func (k *checker) errorPages(s *Server, l *Location) {
 	}
 	at := l.Settings.Places.At("error_page")
 	for _, page := range l.Settings.Response.ErrorPages {
-		if !strings.HasPrefix(page.To, "@") || slices.Contains(names, page.To) {
+		to := string(page.To)
+		if !strings.HasPrefix(to, "@") || slices.Contains(names, to) {
 			continue
 		}
-		hint := didYouMean(page.To, names)
+		hint := didYouMean(to, names)
 		if hint == "" {
-			hint = "; write it, such as {path: " + quote(page.To) + ", pass: NAME}"
+			hint = "; write it, such as {path: " + quote(to) + ", pass: NAME}"
 		}
-		k.refuse(at, "the server of location %s has no location %s%s", quote(l.Path), quote(page.To), hint)
+		k.refuse(at, "the server of location %s has no location %s%s", quote(l.Path), quote(to), hint)
 	}
 }

@@ -23,13 +23,15 @@ type Config struct {
 	TempBudget      Size     // of the spill files of all exchanges together
 	ShutdownTimeout Duration // how long running exchanges may go on after quit
 
+	Templates []WrittenTemplate // all that the file has
+
 	Places Places
 }
 
 // AccessLog says where finished exchanges are written.
 type AccessLog struct {
-	Path   string // absolute; empty when off
-	Format string // combined, json, or a line with nginx's $variables
+	Path   string   // absolute; empty when off
+	Format Template // combined, json, or a line of its own
 	Rotate Rotate
 
 	Places Places
@@ -126,8 +128,8 @@ type Settings struct {
 
 	EarlyHints bool // a peer's 103 goes to clients of HTTP/1.1
 
-	SetHeader         []Field // header fields for the peer; values may have $variables, an empty one removes the field
-	IgnoreClientAbort bool    // the peer finishes although the client is gone
+	SetHeader         []TemplateField // header fields for the peer; an empty value removes the field
+	IgnoreClientAbort bool            // the peer finishes although the client is gone
 
 	Places Places
 
@@ -166,11 +168,11 @@ type Retry struct {
 
 // Script is what a CGI-like protocol says about the program that is asked.
 type Script struct {
-	Params        []Field // variables; values may have $variables
-	Root          string  // absolute base of SCRIPT_FILENAME; empty when there is none
-	Index         string  // appended to a path that ends with a slash (fastcgi_index); empty when there is none
-	SplitPathInfo string  // regular expression with two groups, script name and path info; empty for no split
-	Modifier1     int     // what a packet of uwsgi is for, 0 to 255 (uwsgi_modifier1, uwsgi_modifier2)
+	Params        []TemplateField // variables
+	Root          string          // absolute base of SCRIPT_FILENAME; empty when there is none
+	Index         string          // appended to a path that ends with a slash (fastcgi_index); empty when there is none
+	SplitPathInfo string          // regular expression with two groups, script name and path info; empty for no split
+	Modifier1     int             // what a packet of uwsgi is for, 0 to 255 (uwsgi_modifier1, uwsgi_modifier2)
 	Modifier2     int
 }
 

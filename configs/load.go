@@ -41,6 +41,7 @@ func Parse(name string, data []byte) (*Config, error) {
 	d.File = name
 	r := reader{dir: dir}
 	d.Places = section(&r, tree, &d, allTopFields())
+	d.Templates = r.templates
 	problems = append(problems, r.problems...)
 	if tree.kind == mapping {
 		problems = append(problems, d.resolve()...)

@@ -77,7 +77,7 @@ servers:
 	if c.Servers[0].Client.KeepaliveRequests != 7 || b.Buffering.BufferSize != configs.KiB {
 		t.Errorf("got keepalive_requests %d, buffer_size %v, want 7, 1k", c.Servers[0].Client.KeepaliveRequests, b.Buffering.BufferSize)
 	}
-	if want := []configs.Field{{Name: "C", Value: "here"}}; !reflect.DeepEqual(a.SetHeader, want) {
+	if want := []configs.TemplateField{{Name: "C", Value: "here"}}; !reflect.DeepEqual(a.SetHeader, want) {
 		t.Errorf("set_header: got %v, want %v alone", a.SetHeader, want)
 	}
 	if len(b.SetHeader) != 2 || a.Places.At("read_timeout").Line != 17 || b.Places.At("read_timeout").Line != 9 {

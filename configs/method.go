@@ -16,11 +16,11 @@ const (
 // Method is how the peer for an attempt is chosen.
 type Method struct {
 	Name       MethodName
-	Key        string // of Hash; it may have $variables
-	Consistent bool   // Hash: few keys move when a peer is added or removed
-	LastByte   bool   // LeastTime: the time to the last byte of a response counts, not that to its head
-	Inflight   bool   // LeastTime: requests in flight count as well
-	Two        bool   // Random: the better of two
+	Key        Template // of Hash
+	Consistent bool     // Hash: few keys move when a peer is added or removed
+	LastByte   bool     // LeastTime: the time to the last byte of a response counts, not that to its head
+	Inflight   bool     // LeastTime: requests in flight count as well
+	Two        bool     // Random: the better of two
 }
 
 // hasBackups says whether the method knows backup peers and slow_start, as in nginx.

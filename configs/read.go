@@ -8,8 +8,9 @@ import (
 
 // reader turns the nodes of one file into values. A value that is not right becomes a problem and false; reading goes on.
 type reader struct {
-	dir      string // absolute; relative paths begin here
-	problems Problems
+	dir       string // absolute; relative paths begin here
+	problems  Problems
+	templates []WrittenTemplate // read so far
 }
 
 func (r *reader) refuse(n *node, format string, args ...any) {
@@ -169,6 +170,12 @@ func (n *node) list() []*node {
 		return n.items
 	}
 	return []*node{n}
+}
+
+// get returns the value of a key that a mapping has.
+func (n *node) get(key string) *node {
+	i := slices.IndexFunc(n.pairs, func(p pair) bool { return p.key == key })
+	return n.pairs[i].value
 }
 
 func (r *reader) size(n *node) (Size, bool) {

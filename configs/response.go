@@ -7,8 +7,8 @@ type Response struct {
 	IgnoreHeaders []string // nginx's names of fields that do nothing here, such as X-Accel-Redirect
 
 	Redirect     Redirect
-	CookieDomain []Field // domains of cookies and what they become; both may have $variables
-	CookiePath   []Field // how paths of cookies begin, and how instead; both may have $variables
+	CookieDomain []Replacement // domains of cookies and what they become
+	CookiePath   []Replacement // how paths of cookies begin, and how instead
 	CookieFlags  []CookieFlags
 
 	InterceptErrors bool        // a peer's error that has an error page is one of ours
@@ -22,8 +22,8 @@ type Response struct {
 
 // Redirect says how the URLs in Location and Refresh are rewritten, nginx's proxy_redirect.
 type Redirect struct {
-	Default bool    // the upstream's name and the peer's address are left out
-	Rules   []Field // how URLs begin, and how instead; both may have $variables; empty with Default
+	Default bool          // the upstream's name and the peer's address are left out
+	Rules   []Replacement // how URLs begin, and how instead; empty with Default
 }
 
 // CookieFlags is one rule of nginx's proxy_cookie_flags.
@@ -35,14 +35,14 @@ type CookieFlags struct {
 // AddedHeader is a header field for the client.
 type AddedHeader struct {
 	Name   string
-	Value  string // may have $variables; an empty one is left out
-	Always bool   // with every status, not only those of nginx's add_header
+	Value  Template // an empty one is left out
+	Always bool     // with every status, not only those of nginx's add_header
 }
 
 // ErrorPage is one rule of nginx's error_page.
 type ErrorPage struct {
-	Codes []int  // statuses, 300 to 599
-	To    string // a path, with or without a query; "@name", a location; or a URL; may have $variables
+	Codes []int    // statuses, 300 to 599
+	To    Template // a path, with or without a query; "@name", a location; or a URL
 	// Status is what the client gets: 0 is the error's, OwnStatus that of what answers, else this one.
 	Status int
 }

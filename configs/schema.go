@@ -103,8 +103,8 @@ func settingFields() []field[Settings] {
 		value("next_upstream_tries", number(0, anyCount), func(s *Settings) *int { return &s.Retry.Tries }),
 		value("next_upstream_timeout", (*reader).duration, func(s *Settings) *Duration { return &s.Retry.Timeout }),
 		value("ignore_client_abort", (*reader).flag, func(s *Settings) *bool { return &s.IgnoreClientAbort }),
-		value("set_header", (*reader).fields, func(s *Settings) *[]Field { return &s.SetHeader }),
-		value("params", (*reader).fields, func(s *Settings) *[]Field { return &s.Script.Params }),
+		value("set_header", (*reader).headerFields, func(s *Settings) *[]TemplateField { return &s.SetHeader }),
+		value("params", (*reader).templateFields, func(s *Settings) *[]TemplateField { return &s.Script.Params }),
 		value("root", (*reader).optionalPath, func(s *Settings) *string { return &s.Script.Root }),
 		value("index", (*reader).text, func(s *Settings) *string { return &s.Script.Index }),
 		value("split_path_info", (*reader).text, func(s *Settings) *string { return &s.Script.SplitPathInfo }),
@@ -116,7 +116,7 @@ func settingFields() []field[Settings] {
 func accessLogFields() []field[AccessLog] {
 	return []field[AccessLog]{
 		value("path", (*reader).offOrPath, func(l *AccessLog) *string { return &l.Path }),
-		value("format", (*reader).logFormat, func(l *AccessLog) *string { return &l.Format }),
+		value("format", (*reader).logFormat, func(l *AccessLog) *Template { return &l.Format }),
 		value("rotate", (*reader).rotate, func(l *AccessLog) *Rotate { return &l.Rotate }),
 	}
 }

@@ -118,12 +118,16 @@ func (r *reader) control(n *node) (string, bool) {
 }
 
 // logFormat reads the name of a built-in format, or a line with variables.
-func (r *reader) logFormat(n *node) (string, bool) {
+func (r *reader) logFormat(n *node) (Template, bool) {
 	s, ok := r.text(n)
 	if !ok {
 		return "", false
 	}
-	if builtin := []string{"combined", "json"}; !slices.Contains(builtin, s) && !strings.Contains(s, "$") {
+	builtin := []string{"combined", "json"}
+	if slices.Contains(builtin, s) {
+		return Template(s), true // a name
+	}
+	if !strings.Contains(s, "$") {
 		hint := didYouMean(s, builtin)
 		if hint == "" {
 			hint = "; want combined, json, or a line with $variables"
@@ -131,7 +135,7 @@ func (r *reader) logFormat(n *node) (string, bool) {
 		r.refuse(n, "unknown format %s%s", quote(s), hint)
 		return "", false
 	}
-	return s, true
+	return r.template(n, s), true
 }
 
 // readErrorLog reads a path or a section.

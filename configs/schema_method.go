@@ -36,7 +36,7 @@ func (r *reader) method(n *node) (Method, bool) {
 		r.refuseMethod(n, words[0])
 		return Method{}, false
 	}
-	if !m.readWords(words[1:]) {
+	if !m.readWords(r, n, words[1:]) {
 		r.refuse(n, "wrong %s; want %s", quote(strings.Join(words, " ")), usage)
 		return Method{}, false
 	}
@@ -54,14 +54,14 @@ func (r *reader) refuseMethod(n *node, name string) {
 	r.refuse(n, "unknown %s%s", quote(name), hint)
 }
 
-// readWords reads what follows the name of the method, and says whether it is right.
-func (m *Method) readWords(words []string) bool {
+// readWords reads what follows the name of the method in n, and says whether it is right.
+func (m *Method) readWords(r *reader, n *node, words []string) bool {
 	switch m.Name {
 	case Hash:
 		if len(words) == 0 || words[0] == "" {
 			return false
 		}
-		m.Key, words = words[0], words[1:]
+		m.Key, words = r.template(n, words[0]), words[1:]
 		m.Consistent = slices.Equal(words, []string{"consistent"})
 		return m.Consistent || len(words) == 0
 	case LeastTime:

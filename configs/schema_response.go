@@ -13,8 +13,8 @@ func responseFields() []field[Settings] {
 		value("pass_header", (*reader).passHeader, func(s *Settings) *[]string { return &s.Response.PassHeader }),
 		value("ignore_headers", (*reader).ignoreHeaders, func(s *Settings) *[]string { return &s.Response.IgnoreHeaders }),
 		value("redirect", (*reader).redirect, func(s *Settings) *Redirect { return &s.Response.Redirect }),
-		value("cookie_domain", (*reader).replacements, func(s *Settings) *[]Field { return &s.Response.CookieDomain }),
-		value("cookie_path", (*reader).replacements, func(s *Settings) *[]Field { return &s.Response.CookiePath }),
+		value("cookie_domain", (*reader).replacements, func(s *Settings) *[]Replacement { return &s.Response.CookieDomain }),
+		value("cookie_path", (*reader).replacements, func(s *Settings) *[]Replacement { return &s.Response.CookiePath }),
 		value("cookie_flags", (*reader).cookieFlags, func(s *Settings) *[]CookieFlags { return &s.Response.CookieFlags }),
 		value("intercept_errors", (*reader).flag, func(s *Settings) *bool { return &s.Response.InterceptErrors }),
 		value("error_page", (*reader).errorPages, func(s *Settings) *[]ErrorPage { return &s.Response.ErrorPages }),
@@ -26,7 +26,7 @@ func responseFields() []field[Settings] {
 
 func addedHeaderFields() []field[AddedHeader] {
 	return []field[AddedHeader]{
-		value("value", (*reader).text, func(h *AddedHeader) *string { return &h.Value }),
+		value("value", (*reader).templateText, func(h *AddedHeader) *Template { return &h.Value }),
 		value("always", (*reader).flag, func(h *AddedHeader) *bool { return &h.Always }),
 	}
 }
@@ -37,14 +37,21 @@ func (r *reader) fieldNames(n *node) ([]string, bool) {
 	if !ok {
 		return nil, false
 	}
-	names := strings.Fields(strings.Join(texts, " "))
-	for _, name := range names {
-		if !validFieldName(name) {
-			r.refuse(n, "%s is no name of a header field", quote(name))
-			ok = false
-		}
+	if n.kind != list {
+		texts = strings.Fields(texts[0])
 	}
-	return names, ok
+	for i, name := range texts {
+		if validFieldName(name) {
+			continue
+		}
+		at := n
+		if n.kind == list {
+			at = n.items[i]
+		}
+		r.refuse(at, "%s is no name of a header field", quote(name))
+		ok = false
+	}
+	return texts, ok
 }
 
 // passHeader reads names of fields that a client may get from a peer.
@@ -105,18 +112,6 @@ func (r *reader) redirect(n *node) (Redirect, bool) {
 	return Redirect{Rules: rules}, ok
 }
 
-// replacements reads what is replaced by what. nginx's regular expressions there are not for here.
-func (r *reader) replacements(n *node) ([]Field, bool) {
-	rules, ok := r.fields(n)
-	for _, p := range n.pairs {
-		if strings.HasPrefix(p.key, "~") {
-			r.refuse(p.value, "regular expressions are not supported here; want a text that is replaced")
-			ok = false
-		}
-	}
-	return rules, ok
-}
-
 // cookieFlags reads names of cookies with their flags.
 func (r *reader) cookieFlags(n *node) ([]CookieFlags, bool) {
 	known := []string{
@@ -164,7 +159,7 @@ func (r *reader) addHeader(n *node) ([]AddedHeader, bool) {
 		h := AddedHeader{Name: p.key}
 		if p.value.kind == mapping {
 			section(r, p.value, &h, addedHeaderFields())
-		} else if text, ok := r.text(p.value); ok {
+		} else if text, ok := r.templateText(p.value); ok {
 			h.Value = text
 		} else {
 			good = false
@@ -172,7 +167,7 @@ func (r *reader) addHeader(n *node) ([]AddedHeader, bool) {
 		if framing := []string{"connection", "content-length", "transfer-encoding", "date"}; slices.Contains(framing, strings.ToLower(p.key)) {
 			r.refuse(p.value, "%s is always spillway's own", p.key)
 			good = false
-		} else if !validFieldName(p.key) || strings.ContainsAny(h.Value, "\r\n\x00") {
+		} else if !validFieldName(p.key) || strings.ContainsAny(string(h.Value), "\r\n\x00") {
 			r.refuse(p.value, "%s: want the name of a header field and a value without a line break", quote(p.key))
 			good = false
 		}
@@ -211,9 +206,9 @@ func (r *reader) errorPage(p pair) (ErrorPage, bool) {
 		}
 		page.Codes = append(page.Codes, int(code))
 	}
-	page.To = text
+	to := text
 	if status, rest, found := strings.Cut(text, " "); found && strings.HasPrefix(status, "=") {
-		page.To, page.Status = strings.TrimLeft(rest, " "), OwnStatus
+		to, page.Status = strings.TrimLeft(rest, " "), OwnStatus
 		if status != "=" {
 			code, err := parseDigits(status[1:])
 			if err != nil || code < 200 || code > 599 {
@@ -223,10 +218,11 @@ func (r *reader) errorPage(p pair) (ErrorPage, bool) {
 			page.Status = int(code)
 		}
 	}
-	isURL := strings.HasPrefix(page.To, "http://") || strings.HasPrefix(page.To, "https://")
-	if len(page.Codes) == 0 || !isURL && !strings.HasPrefix(page.To, "/") && !strings.HasPrefix(page.To, "@") {
+	isURL := strings.HasPrefix(to, "http://") || strings.HasPrefix(to, "https://")
+	if len(page.Codes) == 0 || !isURL && !strings.HasPrefix(to, "/") && !strings.HasPrefix(to, "@") {
 		r.refuse(p.value, `wrong page %s; want a path, a location "@name" or a URL, and before it "=" or a status such as "=200"`, quote(text))
 		return page, false
 	}
+	page.To = r.template(p.value, to)
 	return page, true
 }

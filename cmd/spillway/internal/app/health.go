@@ -50,7 +50,7 @@ func newRequest(u *configs.Upstream, path, version string) (health.Request, erro
 	var err error
 	request.Protocol, err = newProtocol(&closing, u.Script, version)
 	for _, f := range u.Script.Params {
-		if !strings.Contains(f.Value, "$") { // there is no client whose request could have variables
+		if !strings.Contains(string(f.Value), "$") { // there is no client whose request could have variables
 			request.Params = append(request.Params, upstream.Field{Name: []byte(f.Name), Value: []byte(f.Value)})
 		}
 	}

@@ -65,7 +65,7 @@ func (a *App) openLogs(p *plan) (err error) {
 	if next.requests, err = a.openLog(prev.requests, a.newFileOptions(access.Path, &access.Rotate)); err != nil {
 		return fmt.Errorf("access_log: %w", err)
 	}
-	next.access, err = accesslog.New(accesslog.Options{Format: access.Format, Out: next.requests.writer})
+	next.access, err = accesslog.New(accesslog.Options{Format: string(access.Format), Out: next.requests.writer})
 	if err != nil {
 		return fmt.Errorf("access_log: format: %w", err)
 	}

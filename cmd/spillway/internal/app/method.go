@@ -6,7 +6,6 @@ import (
 
 	"spillway/balancer"
 	"spillway/configs"
-	"spillway/proxy"
 	"spillway/proxy/relay"
 	"spillway/upstream"
 )
@@ -58,7 +57,7 @@ func newFlights(m *configs.Method) upstream.Flights {
 // setChoice sets what a location's exchanges tell the picker of its upstream.
 func setChoice(opts *relay.Options, u *configs.Upstream) error {
 	if u.Method.Key != "" {
-		key, err := proxy.CompileTemplate(u.Method.Key)
+		key, err := compile(u.Method.Key)
 		if err != nil {
 			return fmt.Errorf("upstream %s: method: %w", u.Name, err)
 		}

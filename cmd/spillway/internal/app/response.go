@@ -38,16 +38,16 @@ var ignored = map[string]relay.Accel{
 	"X-Accel-Limit-Rate": relay.AccelLimitRate, "X-Accel-Charset": relay.AccelCharset,
 }
 
-func newReplacements(key string, fields []configs.Field) ([]relay.Replacement, error) {
+func newReplacements(key string, rules []configs.Replacement) ([]relay.Replacement, error) {
 	var all []relay.Replacement
-	for _, f := range fields {
-		from, err := proxy.CompileTemplate(f.Name)
+	for _, r := range rules {
+		from, err := compile(r.From)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}
-		to, err := proxy.CompileTemplate(f.Value)
+		to, err := compile(r.To)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", key, f.Name, err)
+			return nil, fmt.Errorf("%s: %s: %w", key, r.From, err)
 		}
 		all = append(all, relay.Replacement{From: from, To: to})
 	}
@@ -90,7 +90,7 @@ func newCookieFlags(flags []configs.CookieFlags) []relay.CookieFlags {
 func newAddedFields(headers []configs.AddedHeader) ([]proxy.AddedField, error) {
 	var all []proxy.AddedField
 	for _, h := range headers {
-		value, err := proxy.CompileTemplate(h.Value)
+		value, err := compile(h.Value)
 		if err != nil {
 			return nil, fmt.Errorf("add_header: %s: %w", h.Name, err)
 		}
@@ -102,7 +102,7 @@ func newAddedFields(headers []configs.AddedHeader) ([]proxy.AddedField, error) {
 func newErrorPages(pages []configs.ErrorPage) ([]proxy.ErrorPage, error) {
 	var all []proxy.ErrorPage
 	for _, p := range pages {
-		to, err := proxy.CompileTemplate(p.To)
+		to, err := compile(p.To)
 		if err != nil {
 			return nil, fmt.Errorf("error_page: %s: %w", p.To, err)
 		}

@@ -183,10 +183,10 @@ func newProtocol(u *configs.Upstream, script configs.Script, version string) (up
 	}
 }
 
-func newSettings(fields []configs.Field) ([]relay.Setting, error) {
+func newSettings(fields []configs.TemplateField) ([]relay.Setting, error) {
 	var settings []relay.Setting
 	for _, f := range fields {
-		value, err := proxy.CompileTemplate(f.Value)
+		value, err := compile(f.Value)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", f.Name, err)
 		}
