@@ -93,7 +93,8 @@ func parsePeer(s, defaultPort, dir string) (network, address string, err error) 
 		}
 		return "unix", absolute(dir, path), nil
 	}
-	if scheme, rest, ok := strings.Cut(s, "://"); ok {
+	scheme, rest, _ := strings.Cut(s, "://")
+	if rest, _, _ = strings.Cut(rest, "/"); rest != "" {
 		return "", "", fmt.Errorf("write the address without %s://, that is %s", printable(scheme), quote(rest))
 	}
 	if strings.HasSuffix(s, "]") || !strings.Contains(s, ":") {

@@ -65,10 +65,10 @@ func (k *checker) location(s *Server, l *Location) {
 	if !l.Places.Has("path") && l.Path == "" {
 		k.refuse(l.Places.At(), "path is missing")
 	}
-	if l.Places.Has("pass") || l.Pass != "" {
+	if l.Pass != "" {
 		k.pass(l)
 		k.lane(l)
-	} else {
+	} else if !l.Places.Has("pass") {
 		k.refuse(l.Places.At(), "pass is missing: answers from files come later, so every location passes to an upstream")
 	}
 	if l.Settings.refused {
@@ -169,6 +169,9 @@ func (k *checker) upstream(u *Upstream) {
 	k.tls(u)
 	if u.HTTPVersion == "1.0" && u.Keepalive > 0 && u.Places.Has("keepalive") {
 		k.refuse(u.Places.At("http_version"), "keeps no connection; write keepalive: 0, or http_version: 1.1")
+	}
+	if q := &u.Queue; q.PerClient > q.Length {
+		k.refuse(u.Places.At("queue.per_client"), "is more than length, so no limit: %d > %d; write off for none", q.PerClient, q.Length)
 	}
 	k.choice(u)
 	k.health(u)

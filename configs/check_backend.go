@@ -36,7 +36,8 @@ func (b *Backend) hasPort() bool {
 func (k *checker) processes(b *Backend) {
 	p, at := &b.Processes, b.Places
 	if len(b.Ports) > 0 && len(b.Ports) < p.Max {
-		k.refuse(at.At("ports"), "%d ports for %d processes", len(b.Ports), p.Max)
+		k.refuse(at.At("ports"), "%d ports for %d processes; list %d or more, write processes: %d, or leave ports out: the system chooses them then",
+			len(b.Ports), p.Max, p.Max, len(b.Ports))
 	}
 	spare := at.At("processes.spare", "processes")
 	switch {

@@ -13,8 +13,8 @@ type host struct {
 }
 
 // CheckHost asks the machine whether it can run c: the kind of each backend runs on its system, the directory exists and can
-// be read, the command exists and can be executed, the folder in which temp_path lies exists, the certificates of tls can be used, and control is a name of its
-// system. It starts and creates nothing. What it reports may be different a moment later, so who starts a process has to
+// be read, the command exists and can be executed, the folder in which temp_path lies exists, spill files and logs can be written,
+// the certificates of tls can be used, and control is a name of its system. It starts and creates nothing. What it reports may be different a moment later, so who starts a process has to
 // handle its error all the same.
 func (c *Config) CheckHost() Problems { return c.checkHost(host{windows: onWindows}) }
 
@@ -29,6 +29,7 @@ func (c *Config) checkHost(h host) Problems {
 		}
 	}
 	k.tempPath()
+	k.logFiles()
 	k.control(h)
 	return k.problems.sorted()
 }
@@ -66,19 +67,4 @@ func (k *checker) executable(b *Backend) {
 		}
 	}
 	k.refuse(b.Places.At("command"), "%v", err)
-}
-
-func (k *checker) tempPath() {
-	at := k.config.Places.At("temp_path")
-	for _, path := range []string{filepath.Dir(k.config.TempPath), k.config.TempPath} {
-		info, err := os.Stat(path)
-		switch {
-		case err == nil && !info.IsDir():
-			k.refuse(at, "%s is no folder", quote(path))
-			return
-		case err != nil && path != k.config.TempPath:
-			k.refuse(at, "%v", err)
-			return
-		}
-	}
 }

@@ -50,7 +50,10 @@ func section[T any](r *reader, n *node, to *T, fields []field[T]) Places {
 	for _, p := range n.pairs {
 		i := slices.IndexFunc(fields, func(f field[T]) bool { return f.key == p.key })
 		if i < 0 {
-			r.refuseKey(p, keys(fields))
+			meant := r.refuseKey(p, keys(fields), to)
+			if _, written := places[meant]; meant != "" && !written {
+				places[meant] = p.value.place // one problem is enough: the key is not missing as well
+			}
 			continue
 		}
 		places[p.key] = p.value.place
@@ -72,16 +75,42 @@ func keys[T any](fields []field[T]) []string {
 	return names
 }
 
-func (r *reader) refuseKey(p pair, known []string) {
+// mostListed is how many keys are listed in one line.
+const mostListed = 12
+
+// refuseKey refuses a key of section, and returns the one that was meant, "" when none is near.
+func (r *reader) refuseKey(p pair, known []string, section any) string {
 	if home := homeOf(p.key); home != "" {
 		r.refuse(p.value, "not allowed here; it belongs to %s", home)
-		return
+		return ""
 	}
-	if best := nearestKey(p.key, known); best != "" {
+	best := nearestKey(p.key, known)
+	switch {
+	case best != "":
 		r.refuse(p.value, "unknown key; did you mean %s?", best)
-		return
+	case len(known) > mostListed:
+		r.refuse(p.value, "unknown key; full.yaml has all those of %s", nameOf(section))
+	default:
+		r.refuse(p.value, "unknown key; known here: %s", strings.Join(known, " "))
 	}
-	r.refuse(p.value, "unknown key; known here: %s", strings.Join(known, " "))
+	return best
+}
+
+// nameOf names a section that has too many keys to list them.
+func nameOf(section any) string {
+	switch section.(type) {
+	case *draft:
+		return "the top level"
+	case *serverDraft:
+		return "a server"
+	case *locationDraft:
+		return "a location"
+	case *upstreamDraft:
+		return "an upstream"
+	case *Backend:
+		return "a backend"
+	}
+	return "this section"
 }
 
 // layer is what one section says about inherited values S, in the order of the file.

@@ -80,7 +80,7 @@ func (r *reader) finishName(p *Peer) {
 		return
 	}
 	if bare := strings.ToLower(strings.TrimSuffix(host, ".")); bare == "localhost" || strings.HasSuffix(bare, ".localhost") {
-		host = "127.0.0.1"
+		p.Host, host = strings.TrimSuffix(host, "."), "127.0.0.1"
 		p.Address = net.JoinHostPort(host, port)
 	}
 	if _, err := netip.ParseAddr(host); err == nil {

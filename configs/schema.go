@@ -63,7 +63,7 @@ func serverFields() []field[serverDraft] {
 func locationFields() []field[locationDraft] {
 	return []field[locationDraft]{
 		{"path", readLocationPath},
-		value("pass", (*reader).text, func(l *locationDraft) *string { return &l.Pass }),
+		value("pass", (*reader).upstreamName, func(l *locationDraft) *string { return &l.Pass }),
 		value("lane", word([]Lane{LaneExpress, LaneNormal, LaneBulk, LaneAuto}), func(l *locationDraft) *Lane { return &l.Lane }),
 		value("internal", (*reader).flag, func(l *locationDraft) *bool { return &l.Internal }),
 	}
@@ -225,6 +225,16 @@ func (r *reader) locations(n *node) ([]locationDraft, bool) {
 		l.Places = section(r, item, l, allLocationFields())
 	}
 	return locations, true
+}
+
+// upstreamName reads a name; whether there is such an upstream is seen later.
+func (r *reader) upstreamName(n *node) (string, bool) {
+	s, ok := r.text(n)
+	if ok && s == "" {
+		r.refuse(n, "want the name of an upstream")
+		return "", false
+	}
+	return s, ok
 }
 
 // readLocationPath reads "/x", nginx's "= /x", and "@x".

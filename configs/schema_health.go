@@ -34,6 +34,9 @@ func (r *reader) health(n *node) (*Health, bool) {
 		return nil, true
 	case n.kind == mapping:
 		h.Places = section(r, n, &h, healthFields())
+		if !h.Places.Has("timeout") {
+			h.Timeout = min(h.Timeout, h.Interval)
+		}
 		return &h, true
 	case n.kind == scalar && n.text == string(ProbeTCP):
 		h.Probe = ProbeTCP

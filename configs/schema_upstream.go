@@ -139,6 +139,7 @@ func (r *reader) queue(n *node) (Queue, bool) {
 		return Queue{}, false
 	}
 	q := DefaultQueue()
+	q.PerClient = 0 // if it is refused
 	if places := section(r, n, &q, queueFields()); !places.Has("per_client") {
 		q.PerClient = perClient(q.Length)
 	}

@@ -99,6 +99,7 @@ type Peer struct {
 	Network string // for net.Dial: tcp or unix
 	Address string // for net.Dial: host and port, or the path of the socket; with a Service the host alone
 
+	Host    string // localhost, as it was written, when Address has 127.0.0.1 for it: what a certificate is for; else empty
 	Name    string // the host in Address, when it is a name: each of its addresses is a peer; else empty
 	Port    uint16 // of these
 	Service string // of the SRV records that have the ports and weights; empty for addresses (A and AAAA)

@@ -180,7 +180,7 @@ func TestNames_AnUpstreamGrowsAndShrinksWithDNS(t *testing.T) {
 	for _, change := range []string{"added", "removed"} {
 		s.logged(t, "info", fmt.Sprintf(`peer %s, upstream: app, name: app\.test:%s, peer: 127\.0\.0\.[13]:%s`, change, h.port, h.port))
 	}
-	s.logged(t, "info", fmt.Sprintf(`name resolved again, upstream: app, name: app\.test:%s, addresses: 1, took: \S+`, h.port))
+	s.logged(t, "warn", fmt.Sprintf(`name resolved again, upstream: app, name: app\.test:%s, addresses: 1, took: \S+`, h.port))
 	if strings.Contains(s.errorLog(), "[error]") {
 		t.Error("got an error in the log")
 	}
@@ -192,7 +192,7 @@ func TestNames_AnUnknownNameKeepsNobodyFromStarting(t *testing.T) {
 	dns, h := dnstest.New(t), newHosts(t)
 	s, admin := namesSite(t, dns, fmt.Sprintf(`peers: ["app.test:%s", "127.0.0.1:%s"]`, h.port, h.port))
 	s.wantHello(t)
-	line := fmt.Sprintf(`host not found in upstream "app\.test:%s": host not found`, h.port)
+	line := fmt.Sprintf(`host not found in upstream "app\.test:%s": DNS knows no address of it`, h.port)
 	s.logged(t, "error", line+"; upstream app has no peer of it until it is resolved: look at the name, and at `resolver`")
 	s.command(t, "check").want(t, 0, `\S+spillway\.yaml: the configuration is right .*\n`,
 		`warning: \S+spillway\.yaml:7: upstreams\.app\.peers\[0\]: `+line+`; spillway starts without it, and asks again and again\n`)

@@ -4,10 +4,16 @@ package main_test
 
 import (
 	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -39,6 +45,24 @@ func describeRequest(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%s name=%s length=%d body=%d close=%v err=%v", r.Proto, name, r.ContentLength, len(body), r.Close, err)
 }
 
+// selfSigned makes a certificate for a name, and no address.
+func selfSigned(t *testing.T, name string) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
 // TestPeer_TLSAndVersions: what a peer is asked by tls and http_version, and what its operator reads when the certificate is wrong.
 func TestPeer_TLSAndVersions(t *testing.T) {
 	secure := httptest.NewUnstartedServer(http.HandlerFunc(describeRequest))
@@ -47,16 +71,23 @@ func TestPeer_TLSAndVersions(t *testing.T) {
 	defer secure.Close()
 	plain := httptest.NewServer(http.HandlerFunc(describeRequest))
 	defer plain.Close()
+	local := httptest.NewUnstartedServer(http.HandlerFunc(describeRequest))
+	local.TLS = &tls.Config{Certificates: []tls.Certificate{selfSigned(t, "localhost")}}
+	local.StartTLS()
+	defer local.Close()
 	dir, addr := t.TempDir(), freeAddr(t)
-	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
-	if err := os.WriteFile(filepath.Join(dir, "ca.pem"), ca, 0o600); err != nil {
-		t.Fatal(err)
+	for name, server := range map[string]*httptest.Server{"ca.pem": secure, "local.pem": local} {
+		ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+		if err := os.WriteFile(filepath.Join(dir, name), ca, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	at := func(s *httptest.Server) string { return s.Listener.Addr().String() }
 	s := startProgram(t, dir, addr, fmt.Sprintf(`
 upstreams:
   secure: {keepalive: 4, tls: {trusted_certificate: ca.pem, server_name: example.com}, peers: ["%[1]s"]}
   address: {tls: {trusted_certificate: ca.pem}, peers: ["%[1]s"]}
+  local: {tls: {trusted_certificate: local.pem}, peers: ["localhost:%[4]d"], health: {path: /}}
   unverified: {tls: {verify: off}, peers: ["%[1]s"]}
   stranger: {tls: on, peers: ["%[1]s"]}
   misnamed: {tls: {trusted_certificate: ca.pem, server_name: other.test}, peers: ["%[1]s"]}
@@ -67,11 +98,12 @@ servers:
       - {path: /secure, pass: secure}
       - {path: /streamed, pass: secure, request_buffering: off}
       - {path: /address, pass: address}
+      - {path: /local, pass: local}
       - {path: /unverified, pass: unverified}
       - {path: /stranger, pass: stranger}
       - {path: /misnamed, pass: misnamed}
       - {path: /old, pass: old, request_buffering: off}
-`, at(secure), at(plain), addr))
+`, at(secure), at(plain), addr, local.Listener.Addr().(*net.TCPAddr).Port))
 	eventually(t, "the program serves", func() bool { return !refuses(addr) || s.hasEnded() })
 	f := func(path string, body io.Reader, status int, want string) {
 		t.Helper()
@@ -95,6 +127,7 @@ servers:
 	}
 	f("/streamed", io.MultiReader(strings.NewReader(large)), 200, "HTTP/1.1 name=example.com length=-1 body=500000 close=false err=<nil>")
 	f("/address", strings.NewReader("x"), 200, "HTTP/1.1 name= length=1 body=1 close=true err=<nil>")
+	f("/local", nil, 200, "HTTP/1.1 name=localhost length=0 body=0 close=true err=<nil>")
 	f("/unverified", nil, 200, "HTTP/1.1 name= length=0 body=0 close=true err=<nil>")
 	f("/old", io.MultiReader(strings.NewReader("chunks")), 200, "HTTP/1.0 name=none length=6 body=6 close=true err=<nil>")
 	f("/stranger", nil, 502, "502 Bad Gateway")

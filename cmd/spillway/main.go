@@ -50,7 +50,7 @@ func (f *fileName) Decode(ctx *kong.DecodeContext) error {
 
 // description is the head of --help.
 const description = "A front end for local application processes: starts them, keeps them alive, spreads requests over " +
-	"them (FastCGI, HTTP), shields them from slow clients and says what went wrong."
+	"them (HTTP, FastCGI, SCGI, uwsgi), shields them from slow clients and says what went wrong."
 
 // The exit statuses other than 0.
 const (

@@ -46,7 +46,7 @@ func words(message string) string {
 	case "peer disabled":
 		return "upstream server temporarily disabled[ while {phase}]"
 	case "peer is unhealthy":
-		return "peer is unhealthy: {failures} probes have failed in a row, the last one with: {cause}"
+		return "peer is unhealthy: {failures} probes[ ({probe})] have failed in a row, the last one with: {cause}"
 	case "all peers are unhealthy":
 		return "all peers are unhealthy: probes are not heeded until one succeeds"
 	case "peer is healthy":

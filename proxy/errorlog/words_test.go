@@ -56,11 +56,11 @@ func TestHandler_NginxWords(t *testing.T) {
 		"[crit] 4360#4360: *967 connect() failed (2: No such file or directory) while connecting to upstream, "+
 			who+`, upstream: "http://unix:/run/app.sock:/x", `+host+", "+from)
 	probed := []any{"upstream", "app", "scheme", "fastcgi", "peer", "127.0.0.1:9000"}
-	f(errorlog.LevelWarn, "peer is unhealthy", with(probed, "failures", 3, "err", errors.New("status 500, want 200-399")),
-		"[warn] 4360#4360: peer is unhealthy: 3 probes have failed in a row, the last one with: status 500, want 200-399, "+cgiURL)
+	f(errorlog.LevelWarn, "peer is unhealthy", with(probed, "failures", 3, "probe", "GET /health", "err", errors.New("status 500, want 200-399")),
+		"[warn] 4360#4360: peer is unhealthy: 3 probes (GET /health) have failed in a row, the last one with: status 500, want 200-399, "+cgiURL)
 	f(errorlog.LevelWarn, "all peers are unhealthy", probed[:4],
 		`[warn] 4360#4360: all peers are unhealthy: probes are not heeded until one succeeds, upstream: "fastcgi://app"`)
-	f(errorlog.LevelNotice, "peer is healthy", probed, "[notice] 4360#4360: peer is healthy, "+cgiURL)
+	f(errorlog.LevelWarn, "peer is healthy", probed, "[warn] 4360#4360: peer is healthy, "+cgiURL)
 	f(errorlog.LevelError, "no live upstreams",
 		[]any{"exchange", ex, "upstream", "app", "scheme", "http", "uri", "/favicon.ico"},
 		"[error] 4360#4360: *967 no live upstreams while connecting to upstream, "+

@@ -18,9 +18,6 @@ import (
 //  2. probe asks one peer and counts the outcome.
 //  3. judge tells the peer when that makes another verdict, and the log.
 
-// levelNotice is nginx's level between info and warn.
-const levelNotice = slog.LevelInfo + 2
-
 // soon is how long a peer that was added to the group may go unnoticed, and over which time the first probes are spread, if the
 // interval is not shorter: an operator who starts spillway does not want to wait for the first verdict.
 const soon = time.Second
@@ -29,6 +26,7 @@ const soon = time.Second
 type Options struct {
 	Group    *upstream.Group
 	Probe    Probe
+	Name     string        // of the probe, for the log, such as "GET /health"
 	Interval time.Duration // between the beginnings of two probes of a peer, give or take a tenth
 	Timeout  time.Duration // for a whole probe
 	Fails    int           // failures in a row that make a peer unhealthy; at least 1
@@ -219,13 +217,14 @@ func (c *Checker) judge(p *upstream.Peer, run uint64, v verdict, err error) {
 	case same:
 	case healthy:
 		if p.SetHealth(run, upstream.Healthy) {
-			c.opts.Log.Log(context.Background(), levelNotice, "peer is healthy", about...)
+			// As loud as what it ends: who has read of the failure must not think that it goes on.
+			c.opts.Log.Warn("peer is healthy", about...)
 		}
 	case unhealthy:
 		if !p.SetHealth(run, upstream.Unhealthy) {
 			return
 		}
-		c.opts.Log.Warn("peer is unhealthy", append(about, "failures", c.opts.Fails, "err", err)...)
+		c.opts.Log.Warn("peer is unhealthy", append(about, "failures", c.opts.Fails, "probe", c.opts.Name, "err", err)...)
 		if !g.HasSound(time.Now()) {
 			c.opts.Log.Warn("all peers are unhealthy", "upstream", g.Name(), "scheme", g.Scheme())
 		}

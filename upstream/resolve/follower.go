@@ -29,7 +29,7 @@ const (
 )
 
 // errNoAddress is why an answer is of no use.
-var errNoAddress = errors.New("host not found") // nginx's word for it
+var errNoAddress = errors.New("DNS knows no address of it")
 
 // Name is a host name among the peers of a group.
 type Name struct {
@@ -225,7 +225,7 @@ func (n *followed) succeeded(targets []Target, now time.Time, ttl time.Duration)
 	}
 	n.mu.Unlock()
 	if !since.IsZero() {
-		n.log.Info("name resolved again", "addresses", len(targets), "took", now.Sub(since).Round(time.Second))
+		n.log.Warn("name resolved again", "addresses", len(targets), "took", now.Sub(since).Round(time.Second))
 	}
 }
 

@@ -215,7 +215,7 @@ func TestFollower_KeepsTheLastAnswer(t *testing.T) {
 		pass(9 * time.Minute)
 		f.want("10.0.0.1:8000")
 		if got := f.log.take(); len(got) != 1 || !strings.HasPrefix(got[0], `level=WARN msg="name not refreshed" upstream=app name=app.test:8000 age=10m`) ||
-			!strings.HasSuffix(got[0], `err="host not found"`) {
+			!strings.HasSuffix(got[0], `err="DNS knows no address of it"`) {
 			t.Errorf("got %q, want one line after ten minutes", got)
 		}
 		status := f.Status()[0]
@@ -225,7 +225,7 @@ func TestFollower_KeepsTheLastAnswer(t *testing.T) {
 		d.set(10*time.Second, "10.0.0.1", "10.0.0.2")
 		pass(time.Minute)
 		f.want("10.0.0.1:8000", "10.0.0.2:8000")
-		if got := f.log.take(); len(got) != 2 || !strings.HasPrefix(got[1], `level=INFO msg="name resolved again" upstream=app name=app.test:8000 addresses=2 took=11m`) {
+		if got := f.log.take(); len(got) != 2 || !strings.HasPrefix(got[1], `level=WARN msg="name resolved again" upstream=app name=app.test:8000 addresses=2 took=11m`) {
 			t.Errorf("got %q, want a new peer and the end of the failures", got)
 		}
 		if status := f.Status()[0]; status.Err != nil || status.Addresses != 2 {
@@ -240,7 +240,7 @@ func TestFollower_StartsWithoutAnAnswer(t *testing.T) {
 		d.set(0)
 		f := follow(t, d.lookup)
 		f.want()
-		f.wantLog(`level=ERROR msg="name not resolved" upstream=app name=app.test:8000 err="host not found"`)
+		f.wantLog(`level=ERROR msg="name not resolved" upstream=app name=app.test:8000 err="DNS knows no address of it"`)
 		d.set(10*time.Second, "10.0.0.1")
 		pass(2 * time.Second)
 		f.want("10.0.0.1:8000")

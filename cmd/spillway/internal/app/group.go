@@ -109,7 +109,7 @@ func peerOptions(p *configs.Peer) upstream.PeerOptions {
 		address = "unix:" + address
 	}
 	return upstream.PeerOptions{
-		Address: address, Weight: p.Weight, MaxFails: p.MaxFails, FailTimeout: time.Duration(p.FailTimeout),
+		Address: address, Name: p.Host, Weight: p.Weight, MaxFails: p.MaxFails, FailTimeout: time.Duration(p.FailTimeout),
 		MaxConns: p.MaxConns, Backup: p.Backup, Down: p.Down, Drain: p.Drain, SlowStart: time.Duration(p.SlowStart),
 	}
 }

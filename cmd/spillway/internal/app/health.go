@@ -19,17 +19,17 @@ func (a *App) startChecker(g *group) error {
 	if h == nil {
 		return nil
 	}
-	probe := health.TCP
+	probe, name := health.TCP, "a TCP connection"
 	if h.Probe == configs.ProbeRequest {
 		request, err := newRequest(g.config, h.Path, a.opts.Version)
 		if err != nil {
 			return err
 		}
 		request.Host = h.Host
-		probe = health.NewProbe(request, newMatch(&h.Match))
+		probe, name = health.NewProbe(request, newMatch(&h.Match)), "GET "+h.Path
 	}
 	opts := health.Options{
-		Group: g.peers, Probe: probe, Interval: time.Duration(h.Interval), Timeout: time.Duration(h.Timeout),
+		Group: g.peers, Probe: probe, Name: name, Interval: time.Duration(h.Interval), Timeout: time.Duration(h.Timeout),
 		Fails: h.Fails, Passes: h.Passes, Log: a.log,
 	}
 	if b := g.backend; b != nil && h.Restart {

@@ -70,7 +70,7 @@ upstreams:
     peers: [%q, %q]
     health: {path: /health, interval: 500ms, timeout: 500ms, fails: 2, passes: 1}
 access_log: off
-error_log: {path: error.log, level: notice}
+error_log: error.log
 admin: {listen: %q}
 `, addr, a.address, b.address, admin))
 	answers := func() map[string]int {
@@ -125,7 +125,7 @@ admin: {listen: %q}
 			t.Errorf("the log has %d lines with %q, want %d:\n%s", got, text, want, log)
 		}
 	}
-	f("peer is unhealthy: 2 probes have failed in a row, the last one with: status 503, want 200-399, upstream: \"http://"+a.address, 1)
+	f("peer is unhealthy: 2 probes (GET /health) have failed in a row, the last one with: status 503, want 200-399, upstream: \"http://"+a.address, 1)
 	f("peer is unhealthy", 2)
 	f("all peers are unhealthy", 1)
 	f("peer is healthy", 1)

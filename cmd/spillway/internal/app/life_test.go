@@ -45,6 +45,16 @@ func TestRestart_ReplacesAllProcessesUnderLoad(t *testing.T) {
 	}
 }
 
+func TestRestart_SaysThatNothingHasProcesses(t *testing.T) {
+	r := start(t, fmt.Sprintf("listen: [%q]\nupstreams: {a: {peers: [127.0.0.1:9]}}", address(t)))
+	const want = "no such upstream with processes: the configuration has no backend, so there is nothing to restart"
+	for _, name := range []string{"a", ""} {
+		if err := r.Restart(t.Context(), name); !errors.Is(err, app.ErrUnknownUpstream) || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
 func TestApp_MaxRequestsReplacesProcessesUnderLoad(t *testing.T) {
 	r, addr, admin := serve(t, backend{processes: 2, version: "1", keys: "max_requests: 50"}, "")
 	before := r.pids("a")

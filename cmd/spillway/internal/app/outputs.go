@@ -39,7 +39,7 @@ func newOutputs(log *slog.Logger) *outputs {
 }
 
 // open returns the file of a run; nil, after a line in the error log, when it cannot be opened: the process runs all the
-// same, and what it writes is in the error log in any case.
+// same, and its last lines are kept, and the error log has all of them at level notice.
 func (o *outputs) open(config *configs.Output, process, port int) io.WriteCloser {
 	if config.Path == "" {
 		return nil

@@ -31,6 +31,9 @@ func (a *App) Restart(ctx context.Context, upstream string) error {
 			chosen = append(chosen, g.backend)
 		}
 	}
+	if len(names) == 0 {
+		return fmt.Errorf("%w: the configuration has no backend, so there is nothing to restart", ErrUnknownUpstream)
+	}
 	if len(chosen) == 0 {
 		return fmt.Errorf("%w: %q; there are: %s", ErrUnknownUpstream, upstream, strings.Join(names, ", "))
 	}
