@@ -92,7 +92,8 @@ func TestLeaksOf(t *testing.T) {
 	now.Upstreams[0].Queue.Waiting = 2
 	now.Upstreams[0].Peers = []peerStatus{{Address: "x", Inflight: 3}}
 	now.Buffers.InUse, now.Temp.InUse, now.Temp.Files = 4, 5, 6
-	f("4 bytes of buffers in use", "5 bytes of spill files in use", "6 spill files open", "2 requests wait for a", "3 slots in use at a x")
+	f("4 bytes of buffers in use", "5 bytes of spill files in use", "6 spill files open",
+		"2 requests wait for a", "3 slots in use at a x")
 }
 
 func TestSite_FindsWhatWasDoneTwice(t *testing.T) {

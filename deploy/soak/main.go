@@ -60,7 +60,8 @@ func run(args []string, out io.Writer) error {
 	var p plan
 	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
 	flags.StringVar(&p.spillway, "spillway", "", "spillway's program")
-	flags.DurationVar(&p.length, "length", time.Hour, "how long the load lasts at least: the last round of disturbances is brought to its end")
+	flags.DurationVar(&p.length, "length", time.Hour,
+		"how long the load lasts at least: the last round of disturbances is brought to its end")
 	flags.IntVar(&p.conns, "conns", 48, "clients")
 	flags.DurationVar(&p.pause, "pause", 5*time.Millisecond, "what a client waits before its next request")
 	flags.DurationVar(&p.interval, "interval", 2*time.Second, "time between two disturbances")

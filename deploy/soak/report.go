@@ -31,7 +31,7 @@ type report struct {
 func (r *report) write(out io.Writer) error {
 	var text strings.Builder
 	line := func(name, format string, values ...any) {
-		fmt.Fprintf(&text, "%-10s"+format+"\n", append([]any{name}, values...)...)
+		fmt.Fprintf(&text, "%-11s"+format+"\n", append([]any{name}, values...)...)
 	}
 	list := func(name string, counts map[string]int) {
 		for _, kind := range slices.Sorted(maps.Keys(counts)) {
@@ -48,7 +48,7 @@ func (r *report) write(out io.Writer) error {
 	line("counted", "%d by spillway, %d lines in its access logs", r.counted, r.logged)
 	line("POSTs", "%d at our own processes, %d of them twice", r.posts, r.twice)
 	line("spillway", "%d retries, %d spill files", r.retries, r.spills)
-	line("routines", "%d before, %d after", r.before.goroutines, r.after.goroutines)
+	line("goroutines", "%d before, %d after", r.before.goroutines, r.after.goroutines)
 	line("files", "%d open before, %d after", r.before.files, r.after.files)
 	most := slices.MaxFunc(append(r.memory, sample{}), func(a, b sample) int { return int(a.bytes - b.bytes) })
 	line("memory", "%.1f MiB before, %.1f at most, %.1f after; slope of the second half %+.2f MiB/min", mebibytes(r.before.memory),
