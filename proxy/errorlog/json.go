@@ -49,6 +49,9 @@ func appendJSON(line []byte, r *record) []byte {
 func appendJSONField(line []byte, key string, value slog.Value) []byte {
 	line = appendString(append(line, ','), key)
 	line = append(line, ':')
+	if key == "output" {
+		value = slog.StringValue(newest(value.String(), maxJSONValue))
+	}
 	switch value.Kind() {
 	case slog.KindInt64:
 		return strconv.AppendInt(line, value.Int64(), 10)

@@ -184,8 +184,13 @@ func (r *record) word(key string) string {
 		return r.text("err")
 	case "refusal":
 		return r.refusal()
+	case "output":
+		if value, found := r.find("output"); found {
+			return newest(value.String(), maxNginxOutput)
+		}
+		return ""
 	case "text", "line":
-		return shortened(strings.TrimRight(r.text(key), "\r\n"))
+		return shortened(strings.TrimRight(r.text(key), "\r\n"), maxNginxText)
 	default:
 		return r.text(key)
 	}
@@ -194,9 +199,8 @@ func (r *record) word(key string) string {
 // maxNginxText is what a line has of an application's text: the rest of the line says which request it came with.
 const maxNginxText = 1024
 
-// shortened is as much of text as a line has room for. Control characters take up to four bytes there.
-func shortened(text string) string {
-	room := maxNginxText
+// shortened is as much of text as has room. Control characters take up to four bytes in a line.
+func shortened(text string, room int) string {
 	for i, c := range text {
 		if room--; c < ' ' {
 			room -= len(`\x0A`) - 1
@@ -208,6 +212,38 @@ func shortened(text string) string {
 		}
 	}
 	return text
+}
+
+// maxNginxOutput is what a line has of the last output of a process: what comes before and after is hardly more than the rest.
+const maxNginxOutput = 1536
+
+// newest are the last lines of text that have so much room: what a program says at its end is why it ended. Of a last line that
+// alone is longer it is the beginning.
+func newest(text string, room int) string {
+	from, left := len(text), room
+	for from > 0 {
+		start := strings.LastIndexByte(text[:from-1], '\n') + 1
+		if left -= escapedSize(text[start:from]); left < 0 {
+			break
+		}
+		from = start
+	}
+	if from == len(text) {
+		return shortened(text[strings.LastIndexByte(text, '\n')+1:], room)
+	}
+	return text[from:]
+}
+
+// escapedSize is the length of text once escapeControl has been over it.
+func escapedSize(text string) (n int) {
+	for left := []byte(text); len(left) > 0; {
+		size := harmless(left)
+		if n += size; size == 0 {
+			size, n = 1, n+len(`\x0A`)
+		}
+		left = left[size:]
+	}
+	return n
 }
 
 // refusal says what was wrong with a request. Errors that begin with "client " are in nginx's words already.

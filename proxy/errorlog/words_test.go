@@ -189,6 +189,28 @@ func TestHandler_NginxLinesOfOtherMessages(t *testing.T) {
 		"peer added", "upstream", "app", "peer", "127.0.0.1:1", slog.Group("limits", "slots", 4))
 }
 
+// What a program says last is why it ended: of too much output the newest lines are there, and whole.
+func TestHandler_NewestOutput(t *testing.T) {
+	traceback := strings.Repeat("  File \"/srv/app/views.py\", line 12, in view\n", 100)
+	f := func(format errorlog.Format, message, output, want string) {
+		t.Helper()
+		got := line(t, format, errorlog.LevelWarn, message, "backend", "django", "process", 3, "port", 9003, "pid", 1234,
+			"took", time.Second, "failures", 5, "window", "1m0s", "output", output, "err", "exit code 1")
+		if !strings.Contains(got, want) {
+			t.Errorf("%s: got %s\nwant %s in it", message, got, want)
+		}
+	}
+	const last = "KeyError: 'x'"
+	f(errorlog.Nginx, "process exited", traceback+last, `line 12, in view\x0A`+last)
+	f(errorlog.Nginx, "process given up", traceback+last, last+"; when that is mended, `spillway restart django` starts it")
+	f(errorlog.JSON, "process exited", traceback+last, `line 12, in view\n`+last+`"`)
+	long := strings.Repeat("x", 1500)
+	f(errorlog.Nginx, "process exited", traceback+long, "its last output: "+long)
+	f(errorlog.Nginx, "process exited", traceback+strings.Repeat("y", 5000), "its last output: yyy")
+	f(errorlog.Nginx, "process exited", strings.Repeat("\x1b[31m\n", 500)+last, `\x1B[31m\x0A`+last)
+	f(errorlog.Nginx, "process exited", "", "exit code 1")
+}
+
 func TestHandler_NginxWordsForFileErrors(t *testing.T) {
 	err := fmt.Errorf("spill: %w", &fs.PathError{Op: "open", Path: "temp/1", Err: errNoFile})
 	got := line(t, errorlog.Nginx, errorlog.LevelCrit, "spill failed", "err", err)
