@@ -70,6 +70,7 @@ type Exchange struct {
 	Spilled       int64         // bytes of the response that went through the spill file
 	Truncated     bool          // the response was cut after its head had been sent
 	Scene         *Scene        // of the upstream at the first failure; nil: there was none
+	Killed        []uint64      // processes that requests like this one have ended, for which it was refused; as Attempt.Run
 	Stderr        []byte        // the last of what the peers have sent in FastCGI's stderr; see AddStderr
 	End           time.Time     // set by Finish
 

@@ -72,12 +72,15 @@ type Scene struct {
 	Waiting int         `json:"waiting"` // requests that waited
 	Queue   int         `json:"queue"`   // that may
 	Peers   []ScenePeer `json:"peers"`
+
+	// Unresolved are the host names among its peers that stood for nobody, each with the reason: "app.example:80: host not found".
+	Unresolved []string `json:"unresolved,omitempty"`
 }
 
 // ScenePeer is one of its peers.
 type ScenePeer struct {
 	Address  string `json:"address"`
-	State    string `json:"state"` // up, down, coming, away or disabled, as on the status page
+	State    string `json:"state"` // up, down, coming, away or disabled, as on the status page; spare: a port that no process has
 	Inflight int64  `json:"inflight"`
 }
 

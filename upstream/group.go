@@ -28,6 +28,10 @@ type GroupOptions struct {
 	HoldTimeout time.Duration // how long a request waits for a process that is Coming, or for the first peer; 0: not at all
 	Retries     RetryBudget   // of all requests together; zero: no bound, as in nginx
 
+	// Lives says whether the process of a peer has not begun to end, of one that has closed a connection: nobody waits for its
+	// successor then. false: it is not known. nil: it never is.
+	Lives func(*Peer) bool
+
 	Unsupervised bool // nobody says what becomes of the processes: one that seems to have ended is not waited for
 
 	Flights Flights // until when an attempt counts for FlightTime; zero: nobody asks
@@ -62,6 +66,7 @@ type Group struct {
 
 	concurrency       int
 	unsupervised      bool
+	lives             func(*Peer) bool // nil: it is not known
 	initial           Health
 	flights           Flights
 	made              time.Time // where the times of flights begin
@@ -96,7 +101,7 @@ func NewGroup(opts GroupOptions) (*Group, error) {
 		name: opts.Name, scheme: opts.Scheme, protocol: opts.Protocol,
 		flights: opts.Flights, made: time.Now(),
 		concurrency: opts.Concurrency, unsupervised: opts.Unsupervised, initial: opts.Initial, maxRequestsJitter: max(opts.MaxRequestsJitter, 0),
-		tls: opts.TLS, onSpent: opts.OnSpent, onWait: opts.OnWait, runs: opts.Runs,
+		tls: opts.TLS, lives: opts.Lives, onSpent: opts.OnSpent, onWait: opts.OnWait, runs: opts.Runs,
 		keepalive: opts.Keepalive, keepaliveTimeout: opts.KeepaliveTimeout, keepaliveRequests: opts.KeepaliveRequests,
 	}
 	if g.keepaliveTimeout == 0 {
@@ -130,6 +135,9 @@ func (g *Group) Scheme() string { return g.scheme }
 
 // Protocol returns the wire language of the peers.
 func (g *Group) Protocol() Protocol { return g.protocol }
+
+// Supervised says whether somebody tells what becomes of the processes.
+func (g *Group) Supervised() bool { return !g.unsupervised }
 
 // KeepsAlive says whether connections outlive a request.
 func (g *Group) KeepsAlive() bool { return g.keepalive > 0 }

@@ -87,6 +87,16 @@ func (p *Peer) Refuses(patience time.Duration) bool {
 	return ok && failure.Kind == Refused
 }
 
+// accepts says whether a connection to the peer comes about within patience; it is closed then.
+func (p *Peer) accepts(patience time.Duration) bool {
+	dialer := net.Dialer{Timeout: patience, KeepAlive: -1}
+	nc, err := dialer.Dial(p.network, p.target)
+	if err == nil {
+		_ = nc.Close()
+	}
+	return err == nil
+}
+
 // connectError tells a dial that ran into its timeout from one that was refused, and from one that had no socket: that is
 // no failure of the peer, which would be out of use for fail_timeout although descriptors are free again. nginx answers
 // 500 then, we the status that says "later".

@@ -49,6 +49,7 @@ type Peer struct {
 
 	slots     atomic.Uint64 // state and slots in use, see slot.go
 	draining  atomic.Bool   // somebody waits in Drained
+	spare     atomic.Bool   // see SetSpare
 	runs      atomic.Uint64 // how often the peer began to serve
 	effective atomic.Int64  // nginx's effective_weight: lowered by failures, raised again by picks
 	requests  atomic.Uint64 // slots taken since the start
@@ -166,6 +167,9 @@ func (p *Peer) Report(run uint64, outcome Outcome, now time.Time) (disabled bool
 		p.succeeded(run, now)
 	case Broken, Died:
 		p.failures.Add(1)
+		if outcome == Died && p.lives() {
+			outcome = Broken
+		}
 		return p.failed(run, outcome, now)
 	case Abandoned:
 	}
@@ -203,6 +207,17 @@ func (p *Peer) failed(run uint64, outcome Outcome, now time.Time) bool {
 	lowered := p.effective.Load() - int64(p.weight/p.maxFails)
 	p.effective.Store(max(lowered, 0))
 	return disabled
+}
+
+// acceptPatience is how long a process may take to accept a connection that shows that it lives: its kernel does it, within
+// microseconds. One that refuses takes longer on Windows.
+const acceptPatience = 100 * time.Millisecond
+
+// lives says whether the peer's process lives for sure, although it has closed a connection: it has not begun to end, and somebody
+// listens. The one without the other says little: a process may be the child of the one that is known, and the descriptors of one
+// that ends are closed one after the other.
+func (p *Peer) lives() bool {
+	return !p.group.unsupervised && p.group.lives != nil && p.group.lives(p) && p.accepts(acceptPatience)
 }
 
 // suspect begins the suspicion that the peer's process has ended, although nobody has said so yet. Further failures do not
@@ -254,6 +269,12 @@ func (p *Peer) Requests() uint64 { return p.requests.Load() }
 
 // Failures returns how many attempts failed at the peer since the start.
 func (p *Peer) Failures() uint64 { return p.failures.Load() }
+
+// SetSpare notes whether no process is meant to be at the peer at present: it is where the next one may come. Spare says so.
+func (p *Peer) SetSpare(spare bool) { p.spare.Store(spare) }
+
+// Spare says whether the peer is one that no process has.
+func (p *Peer) Spare() bool { return p.spare.Load() }
 
 // Down says that the configuration takes the peer out of use.
 func (p *Peer) Down() bool { return p.down }

@@ -31,7 +31,8 @@ const (
 	settle = 200 * time.Millisecond
 
 	// grace is how long a process that seems to have died is waited for until its supervisor says so: it hears of it within
-	// milliseconds, but on Windows, or on a machine that swaps, that may be after the failure of the request.
+	// milliseconds, but on Windows, or on a machine that swaps, that may be after the failure of the request. One that lives for
+	// sure (GroupOptions.Lives) is not suspected, so that a page whose process only closes its connection takes no longer for it.
 	grace = time.Second
 
 	defaultQueueTimeout = time.Minute // that of nginx's queue directive
@@ -387,6 +388,9 @@ func (q *queue) expire(now time.Time) {
 		}
 	}
 }
+
+// Hopeless says whether a request that does not wait at present would wait in vain. Pick and Tried are the caller's own then.
+func (g *Group) Hopeless(w *Waiter) bool { return g.queue.reasonOf(w, time.Now()) == hopeless }
 
 // spend counts the time since the last look for what w waited for in it.
 func (q *queue) spend(w *Waiter, now time.Time) {

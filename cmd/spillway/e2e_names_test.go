@@ -221,9 +221,11 @@ func TestNames_AnUpstreamWithoutPeers(t *testing.T) {
 	s.wantHello(t)
 	put(t, s.dir, "spillway.yaml", namesConfig(dns, s.addr, admin, `peers: ["other.test:1"]`))
 	s.command(t, "reload").want(t, 0, "pid .* as it is now\n", "")
-	if a, err := s.get("hello"); err != nil || a.status != http.StatusBadGateway {
-		t.Errorf("got %d, %v, want 502", a.status, err)
+	failed := s.ask("hello")
+	if failed.err != nil || failed.status != http.StatusBadGateway {
+		t.Errorf("got %d, %v, want 502", failed.status, failed.err)
 	}
+	s.explained(t, failed.id, `.*\nNo peer of app could be asked: no host name was resolved \(other\.test:1: [^)]*server failure[^)]*\)\.\n.*`)
 	s.logged(t, "error", `no live upstreams while connecting to upstream, .*upstream: "http://app/hello".*`)
 }
 

@@ -3,6 +3,7 @@
 package main_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"os"
@@ -11,6 +12,9 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+
+	"spillway/proxy"
+	"spillway/proxy/why"
 )
 
 // What happens to processes while clients are served, which must not see it.
@@ -25,6 +29,29 @@ func TestFault_AllProcessesAreKilledUnderLoad(t *testing.T) {
 	eventually(t, "all new processes answer the load", func() bool { return len(l.answered()) == 8 })
 	l.end(t)
 	s.logged(t, "warn", `process exited: app/4 \(pid \d+, port \d+\) after \S+: signal SIGKILL, reason: exited`)
+}
+
+// A page whose process closes the connection is answered at once: the process lives, and nobody waits for its successor. One whose
+// process ends with it waits for the next process.
+func TestFault_AClosedConnectionIsNoEnd(t *testing.T) {
+	f := func(processes, page string, attempts int, waits bool) {
+		t.Helper()
+		s, _ := servingFaulty(t, faulty{processes: processes, more: whyLog})
+		failed := s.ask(page)
+		var report why.Report
+		if err := json.Unmarshal([]byte(s.command(t, "why", "--json", failed.id).stdout), &report); err != nil {
+			t.Fatal(err, failed)
+		}
+		if len(report.Attempts) != attempts || (report.Queued > 0) != waits {
+			t.Errorf("%s at %s: got %+v, want %d attempts, and that it waits: %v", page, processes, report, attempts, waits)
+		}
+		if waits != (report.Cause == proxy.CausePoison) || failed.err != nil {
+			t.Errorf("%s at %s: got %s, %v", page, processes, report.Cause, failed.err)
+		}
+	}
+	f("1", "close", 1, false)
+	f("2", "close", 2, false)
+	f("1", "crash", 3, true) // at two processes; then it is refused
 }
 
 // A process is stuck with a request: the request is answered, and the process is replaced.

@@ -98,6 +98,7 @@ func faultyPages(how string) http.Handler {
 		fmt.Fprintln(os.Stderr, "Traceback (most recent call last):\n  KeyError: 'x'")
 		os.Exit(3)
 	})
+	mux.HandleFunc("/close", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	mux.HandleFunc("/broken", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(os.Stderr, "Internal Server Error: /broken")
 		w.WriteHeader(http.StatusInternalServerError)

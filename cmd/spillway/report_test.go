@@ -112,6 +112,32 @@ func TestWriteReport(t *testing.T) {
 		r.Attempts[0].Error, r.Attempts[0].Phase = "", ""
 		r.Attempts = append(r.Attempts, why.Attempt{Peer: "127.0.0.1:9100", Status: 200, Head: 0.001, Response: 0.001, Bytes: 300})
 	})
+	f("a process that ended later", func(r *why.Report) {
+		p, end := crashed(), r.Time.Add(time.Hour)
+		p.Ended = &end
+		r.Attempts[0].Process, r.Attempts[0].Output = p, []string{"ERROR /shop"}
+	})
+	f("a certificate that is not trusted", func(r *why.Report) {
+		r.Cause, r.Attempts[0].Phase = proxy.CauseRefused, "SSL handshaking to upstream"
+		r.Attempts[0].Error = "upstream SSL certificate verify error (x509: certificate signed by unknown authority)"
+	})
+	f("a handshake that failed", func(r *why.Report) {
+		r.Cause, r.Attempts[0].Phase = proxy.CauseRefused, "SSL handshaking to upstream"
+		r.Attempts[0].Error = "SSL_do_handshake() failed (tls: first record does not look like a TLS handshake)"
+	})
+	f("poison", func(r *why.Report) {
+		r.Status, r.Cause, r.Took = 503, proxy.CausePoison, 0.0001
+		r.Attempts = []why.Attempt{{
+			Peer: "django", Status: 503, Phase: "connecting to upstream", Error: "it has ended 2 processes (poison_guard), for 51s more",
+		}}
+		p := crashed()
+		before := r.Time.Add(-9 * time.Second)
+		p.Ended = &before
+		r.Killed = []*why.Process{p}
+	})
+	f("spare ports", func(r *why.Report) {
+		r.Scene.Peers = append(r.Scene.Peers, proxy.ScenePeer{Address: "127.0.0.1:9005", State: "spare"})
+	})
 	nobody := func(cause proxy.Cause, status int) func(r *why.Report) {
 		return func(r *why.Report) {
 			r.Status, r.Cause, r.Queued, r.Took = status, cause, 30.01, 30.02
@@ -123,6 +149,12 @@ func TestWriteReport(t *testing.T) {
 	f("no process", nobody(proxy.CauseNoProcess, 503))
 	f("no slot", func(r *why.Report) { nobody(proxy.CauseNoSlot, 503)(r); r.LastExit = nil })
 	f("queue full", func(r *why.Report) { nobody(proxy.CauseQueueFull, 503)(r); r.LastExit = nil })
+	unresolved := func(r *why.Report) {
+		r.LastExit = nil
+		r.Scene = &proxy.Scene{Queue: 1000, Waiting: 1, Unresolved: []string{"app.test:80: host not found (3: NXDOMAIN)"}}
+	}
+	f("no name", func(r *why.Report) { nobody(proxy.CauseNoProcess, 503)(r); unresolved(r) })
+	f("no name at once", func(r *why.Report) { nobody(proxy.CauseNoPeers, 502)(r); unresolved(r); r.Queued = 0 })
 	f("no peers", nobody(proxy.CauseNoPeers, 502))
 	f("no attempt", func(r *why.Report) {
 		r.Status, r.Cause, r.Attempts, r.Scene, r.Upstream = 500, proxy.CauseInternal, nil, nil, ""

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"spillway/proxy"
 	"spillway/proxy/why"
+	"spillway/upstream"
 )
 
 // story says in a sentence what happened to a request, and in another one who answered in place of an error.
@@ -38,6 +40,9 @@ func inPlace(last *why.Attempt) string {
 func errorStory(r *why.Report, failed *why.Attempt) string {
 	switch r.Cause {
 	case proxy.CauseRefused:
+		if failed.Phase == upstream.Handshaking.String() {
+			return handshakeStory(failed)
+		}
 		return fmt.Sprintf("Nobody took the connection to %s: %s.", failed.Peer, failed.Error)
 	case proxy.CauseFailed:
 		return fmt.Sprintf("%s broke off while spillway was %s: %s.", failed.Peer, failed.Phase, failed.Error)
@@ -50,22 +55,48 @@ func errorStory(r *why.Report, failed *why.Attempt) string {
 	case proxy.CauseDeadline:
 		return fmt.Sprintf("The deadline of the location passed while spillway was %s.", failed.Phase)
 	case proxy.CausePoison:
+		if failed.Peer == r.Upstream { // there was no attempt
+			return fmt.Sprintf("spillway refused it: %s.", failed.Error)
+		}
 		return "It was not sent to another process: requests like it end processes, or hang in them."
-	case proxy.CauseNoPeers:
-		return fmt.Sprintf("No peer of %s could be asked: none was up.", r.Upstream)
+	case proxy.CauseNoPeers, proxy.CauseNoProcess:
+		return nobodyStory(r)
 	case proxy.CauseQueueFull:
 		return fmt.Sprintf("The queue of %s was full.", r.Upstream)
 	case proxy.CauseClientFull:
 		return fmt.Sprintf("As many requests of %s waited in the queue of %s as one client may have there.", r.Client, r.Upstream)
 	case proxy.CauseNoSlot:
 		return fmt.Sprintf("All processes of %s were busy; in %s of waiting none became free.", r.Upstream, exact(r.Queued))
-	case proxy.CauseNoProcess:
-		return fmt.Sprintf("No process of %s was ready; in %s of waiting none became so.", r.Upstream, exact(r.Queued))
 	case proxy.CauseClientGone:
 		return "The client left before it had an answer."
 	case proxy.NoCause, proxy.CauseRequestBody, proxy.CauseInternal:
 	}
 	return ""
+}
+
+// handshakeStory is about a peer with which there was no TLS.
+func handshakeStory(failed *why.Attempt) string {
+	if !strings.HasPrefix(failed.Error, "upstream SSL certificate verify error") {
+		return fmt.Sprintf("%s took the connection, but the TLS handshake failed: %s.", failed.Peer, failed.Error)
+	}
+	return fmt.Sprintf("%s took the connection, but its certificate is not trusted: %s. What is trusted, and under which name, "+
+		"is set by `tls: {trusted_certificate, server_name, verify}` of the upstream.", failed.Peer, failed.Error)
+}
+
+// nobodyStory is about an upstream in which nobody was there to ask.
+func nobodyStory(r *why.Report) string {
+	switch {
+	case r.Scene != nil && len(r.Scene.Peers) == 0 && len(r.Scene.Unresolved) > 0:
+		text := fmt.Sprintf("No peer of %s could be asked: no host name was resolved", r.Upstream)
+		if r.Queued > 0 {
+			text += fmt.Sprintf(" in %s of waiting", exact(r.Queued))
+		}
+		return fmt.Sprintf("%s (%s).", text, oneLine(strings.Join(r.Scene.Unresolved, "; ")))
+	case r.Cause == proxy.CauseNoProcess:
+		return fmt.Sprintf("No process of %s was ready; in %s of waiting none became so.", r.Upstream, exact(r.Queued))
+	default:
+		return fmt.Sprintf("No peer of %s could be asked: none was up.", r.Upstream)
+	}
 }
 
 // otherStory is the story of a request that did not end with an error of an attempt.
@@ -87,7 +118,8 @@ func otherStory(r *why.Report, last *why.Attempt) string {
 	}
 }
 
-// processesOf are the processes that a report speaks of, each once: those that had the request, else the one that ended last.
+// processesOf are the processes that a report speaks of, each once: those that had the request, else the one that ended
+// last, or those that requests like it have ended.
 func processesOf(r *why.Report) []*why.Process {
 	var found []*why.Process
 	for i := range r.Attempts {
@@ -100,15 +132,18 @@ func processesOf(r *why.Report) []*why.Process {
 	if r.LastExit != nil {
 		found = append(found, r.LastExit)
 	}
-	return found
+	return append(found, r.Killed...)
 }
 
 // processes writes what became of them.
 func (t *tables) processes(r *why.Report) {
 	for _, p := range processesOf(r) {
 		what := "had the request"
-		if p == r.LastExit {
+		switch {
+		case p == r.LastExit:
 			what = "was the last one to end"
+		case slices.Contains(r.Killed, p):
+			what = "had a request like it"
 		}
 		if p.Ended == nil {
 			t.line("P%s %s and still runs.", processName(p)[1:], what)
@@ -126,6 +161,12 @@ func (t *tables) processes(r *why.Report) {
 		}
 		t.line("%s.", text)
 	}
+}
+
+// outlived says whether a process that had the request ended so much later that its last output is about something else.
+func outlived(r *why.Report, p *why.Process) bool {
+	const together = 1 // second
+	return p.Ended == nil || p.Ended.Sub(r.Time).Seconds() > r.Took+together
 }
 
 // processName says which process it is.

@@ -64,6 +64,9 @@ func writeFailures(w io.Writer, list *why.List) error {
 	for i := range min(len(list.Requests), listed) {
 		r := &list.Requests[i]
 		cause := cmp.Or(r.Error, string(r.Cause))
+		if cause == "" && r.Status >= http.StatusInternalServerError {
+			cause = "the application"
+		}
 		t.line("%s\t%s\t%d\t%s\t%s\t%s", r.ID, r.Time.Local().Format(time.DateTime), r.Status, orDash(cell(r.Request)),
 			orDash(r.Upstream), orDash(cell(cause)))
 	}
@@ -94,15 +97,24 @@ func writeReport(w io.Writer, r *why.Report) error {
 	t.scene(r.Scene)
 	t.attempts(r)
 	t.quote("FastCGI sent in stderr:", strings.Split(strings.TrimRight(r.Stderr, "\n"), "\n"))
+	t.outputs(r)
+	return t.write(w)
+}
+
+// outputs quotes what the processes wrote while they had the request, and of the others the last that they wrote at all.
+func (t *tables) outputs(r *why.Report) {
+	told := map[*why.Process]bool{}
 	for i := range r.Attempts {
-		if a := &r.Attempts[i]; a.Process != nil && a.Process.Ended == nil {
+		if a := &r.Attempts[i]; a.Process != nil && len(a.Output) > 0 && outlived(r, a.Process) {
 			t.quote(fmt.Sprintf("what %s wrote meanwhile:", processName(a.Process)), a.Output)
+			told[a.Process] = true
 		}
 	}
 	for _, p := range processesOf(r) {
-		t.quote(fmt.Sprintf("the last output of %s:", processName(p)), p.Output)
+		if !told[p] {
+			t.quote(fmt.Sprintf("the last output of %s:", processName(p)), p.Output)
+		}
 	}
-	return t.write(w)
 }
 
 // statusLine is the status with its words.
@@ -158,21 +170,26 @@ func exactOrDash(seconds float64) string {
 
 // scene writes what the upstream was like.
 func (t *tables) scene(s *proxy.Scene) {
-	if s == nil {
+	if s == nil || len(s.Peers) == 0 {
 		return
 	}
-	inflight, up := int64(0), 0
+	inflight, up, all := int64(0), 0, 0
 	var others []string
 	for i := range s.Peers {
 		p := &s.Peers[i]
 		inflight += p.Inflight
-		if p.State == "up" {
+		if p.State != "spare" {
+			all++
+		}
+		switch p.State {
+		case "spare": // no process is meant to be there
+		case "up":
 			up++
-		} else {
+		default:
 			others = append(others, p.Address+" "+p.State)
 		}
 	}
-	text := fmt.Sprintf("At the first failure %d of %d peers were up", up, len(s.Peers))
+	text := fmt.Sprintf("At the first failure %d of %d peers were up", up, all)
 	if len(others) > 0 {
 		text += " (" + strings.Join(others, ", ") + ")"
 	}

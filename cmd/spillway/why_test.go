@@ -150,7 +150,7 @@ func TestWhy_ListAndJSON(t *testing.T) {
 	s, admin := servingFaulty(t, faulty{more: whyLog})
 	s.command(t, "why").want(t, 0, "nothing has failed since .*\n", "")
 	id := s.fails(t, "broken", http.StatusInternalServerError, false)
-	s.command(t, "why").want(t, 0, `ID +TIME +STATUS +REQUEST +UPSTREAM +CAUSE\n`+id+` +\S+ \S+ +500 +GET /broken HTTP/1\.1 +app +-\n(?s:.*)`, "")
+	s.command(t, "why").want(t, 0, `ID +TIME +STATUS +REQUEST +UPSTREAM +CAUSE\n`+id+` +\S+ \S+ +500 +GET /broken HTTP/1\.1 +app +the application\n(?s:.*)`, "")
 	s.command(t, "why", "00000000").want(t, 1, "", "spillway: nothing is known of 00000000: kept are the requests that have failed since .* [(]1[)]\n")
 	s.command(t, "why", "x").want(t, 1, "", `spillway: no id: "x"; want 8 letters and digits, such as k7m39pqx\n`)
 

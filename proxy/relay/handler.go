@@ -46,6 +46,9 @@ type Options struct {
 	Key    *proxy.Template // [method: hash KEY]: what the picker goes by; nil: no key
 	Sticky *Sticky         // [sticky]: the picker goes by a cookie; nil: it does not
 
+	// Unresolved says which host names of the group stand for nobody, and why, for the Scene of an incident; nil: it has no names.
+	Unresolved func() []string
+
 	Poison *PoisonGuard // [poison_guard]: one per group, shared by its locations; nil: none
 
 	SetHeader []Setting // [set_header], besides the fields that tell the peer about the client

@@ -84,6 +84,7 @@ type record struct {
 	Why       string
 	Scene     *proxy.Scene
 	Stderr    string
+	Killed    []uint64
 }
 
 // setup says what a rig is made of.
@@ -222,7 +223,7 @@ func (r *rig) observe(ex *proxy.Exchange) {
 	r.ended <- record{
 		Status: ex.Status(), Attempts: slices.Clone(ex.Attempts), Cause: ex.Cause, Spilled: ex.Spilled,
 		Truncated: ex.Truncated, Upstream: ex.Upstream, Queued: ex.Queued, Panics: ex.Panics(),
-		Why: ex.Why(), Scene: ex.Scene, Stderr: string(ex.Stderr),
+		Why: ex.Why(), Scene: ex.Scene, Stderr: string(ex.Stderr), Killed: ex.Killed,
 	}
 }
 

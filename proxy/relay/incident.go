@@ -13,6 +13,9 @@ func (r *run) incident() {
 	r.ex.Incident()
 	if r.ex.Scene == nil && r.ex.Why() != "" {
 		r.ex.Scene = sceneOf(r.h.opts.Group)
+		if names := r.h.opts.Unresolved; names != nil {
+			r.ex.Scene.Unresolved = names()
+		}
 	}
 }
 
@@ -29,6 +32,9 @@ func sceneOf(g *upstream.Group) *proxy.Scene {
 	scene := &proxy.Scene{Waiting: queue.Waiting, Queue: queue.Length, Peers: make([]proxy.ScenePeer, len(peers))}
 	for i, p := range peers {
 		scene.Peers[i] = proxy.ScenePeer{Address: p.Address(), State: p.Standing(now), Inflight: p.Inflight()}
+		if p.Spare() {
+			scene.Peers[i].State = "spare"
+		}
 	}
 	return scene
 }

@@ -42,7 +42,11 @@ func TestHandler_AFailureIsAnIncidentWithItsScene(t *testing.T) {
 			t.Parallel()
 			peer := serve(t, upstreamtest.HTTP{}, answer(upstreamtest.Answer{Fault: fault}))
 			r := incidentRig(t, append(at(peer.Addr()), upstream.PeerOptions{Address: "127.0.0.1:1", Down: true}), func(s *setup) {
-				s.options = func(o *relay.Options) { o.Timeouts.Read, o.Retry.Tries = hurry, 1 }
+				s.options = func(o *relay.Options) {
+					o.Timeouts.Read, o.Retry.Tries = hurry, 1
+					o.Group.Peers()[1].SetSpare(true)
+					o.Unresolved = func() []string { return []string{"app.test:80: host not found"} }
+				}
 			})
 			got := r.do("GET", "/", "")
 			rec := r.wantWhy(got, "peer failed", "peer disabled")
@@ -53,7 +57,7 @@ func TestHandler_AFailureIsAnIncidentWithItsScene(t *testing.T) {
 			if a.Phase != phase.String() || a.Err == nil || !strings.Contains(a.Err.Error(), text) || a.Run != 1 || a.Began.IsZero() {
 				t.Errorf("got attempt %+v, want it failed while %s: %s", a, phase, text)
 			}
-			want := fmt.Sprintf("&{0 0 [{%s up 1} {127.0.0.1:1 down 0}]}", peer.Addr())
+			want := fmt.Sprintf("&{0 0 [{%s up 1} {127.0.0.1:1 spare 0}] [app.test:80: host not found]}", peer.Addr())
 			if scene := fmt.Sprint(rec.Scene); scene != want {
 				t.Errorf("got scene %s, want %s", scene, want)
 			}

@@ -34,6 +34,7 @@ const (
 
 	suspectsForget = 5 * time.Minute // after its last part in an end a request is no longer suspected
 	maxSuspects    = 256             // requests that are remembered; the one with the oldest end makes room
+	keptRuns       = 4               // of the processes that a request has ended
 	probePatience  = 3 * time.Second // a refusal takes 2 s on Windows
 )
 
@@ -68,8 +69,9 @@ type suspect struct {
 	last    time.Time // that end
 	until   time.Time // it is refused until then
 	refused int
-	hung    bool // the last one did not end by itself: it hung, and was killed
-	pending int  // verdicts that are not there yet
+	runs    []uint64 // the processes, the last keptRuns of them
+	hung    bool     // the last one did not end by itself: it hung, and was killed
+	pending int      // verdicts that are not there yet
 }
 
 // end is what looks like the end of a process.
@@ -130,7 +132,7 @@ func (g *PoisonGuard) held(ex *proxy.Exchange, now time.Time) (v verdict, held b
 	}
 	s.refused++
 	g.refused.Add(1)
-	return verdict{kills: s.kills, hung: s.hung, left: s.until.Sub(now)}, true
+	return verdict{kills: s.kills, hung: s.hung, left: s.until.Sub(now), runs: slices.Clone(s.runs)}, true
 }
 
 // verdict is why a request is refused.
@@ -138,6 +140,7 @@ type verdict struct {
 	kills int
 	hung  bool
 	left  time.Duration
+	runs  []uint64 // the processes that have ended
 }
 
 // absolve forgets a request that was answered.
@@ -312,7 +315,7 @@ func (g *PoisonGuard) blame(s *suspect, e *end, began time.Time) {
 		return // both were there at once: the same event
 	}
 	if e.at.Sub(s.last) > suspectsForget {
-		s.parts, s.kills = 0, 0
+		s.parts, s.kills, s.runs = 0, 0, nil
 	}
 	if e.killed {
 		s.parts++
@@ -320,6 +323,7 @@ func (g *PoisonGuard) blame(s *suspect, e *end, began time.Time) {
 		s.parts += 1 / float64(max(e.most, 1))
 	}
 	s.kills++
+	s.runs = append(s.runs[max(0, len(s.runs)+1-keptRuns):], e.run)
 	s.began, s.last, s.hung = began, e.at, e.killed
 	if s.parts >= float64(g.opts.Kills)-0.001 { // thirds do not add up to one
 		s.until = e.at.Add(g.opts.Hold)

@@ -73,6 +73,17 @@ func (p *pool) wantRefused(target string, status int) {
 	}
 }
 
+// wantKilled checks that the record of a refused request has the two processes that the ones before have ended.
+func (p *pool) wantKilled(target string) {
+	p.t.Helper()
+	p.do("GET", target, "")
+	rec := p.next()
+	text := rec.Attempts[0].Err.Error()
+	if len(rec.Killed) != 2 || !strings.HasPrefix(text, "it has ended 2 processes (poison_guard), for ") || !strings.HasSuffix(text, "s more") {
+		p.t.Errorf("got %v, %q, want two processes", rec.Killed, text)
+	}
+}
+
 func TestPoisonGuard_NoThirdProcess(t *testing.T) {
 	t.Parallel()
 	for name, n := range map[string]int{"eight processes": 8, "one process": 1} {
@@ -84,13 +95,14 @@ func TestPoisonGuard_NoThirdProcess(t *testing.T) {
 				t.Errorf("got %+v, want a 503 after two processes", rec)
 			}
 			p.wantLog("request refused as poison", "level=ERROR", "kills=2", "upstream=app")
+			p.wantKilled("/poison?id=3&x=2")
 			p.wantRefused("/poison?x=7&id=2", http.StatusServiceUnavailable) // the same parameters
 			for _, innocent := range []string{"/", "/other?id=1&x=2", "/other"} {
 				p.do("GET", innocent, "").want(t, 200, []byte("good"))
 				p.next()
 			}
 			got := p.guard.Suspects(time.Now())
-			if len(got) != 1 || got[0].Path != "/poison" || got[0].Host != "site.test" || got[0].Kills != 2 || got[0].Refused != 2 || got[0].Until.IsZero() {
+			if len(got) != 1 || got[0].Path != "/poison" || got[0].Host != "site.test" || got[0].Kills != 2 || got[0].Refused != 3 || got[0].Until.IsZero() {
 				t.Errorf("got %+v, want the request", got)
 			}
 		})

@@ -144,7 +144,7 @@ func (r *run) judgeFailure(failure *upstream.Error) (again bool, err error) {
 	}
 	if !again {
 		r.final = final
-		again = died && r.mayAwaitNext(failure.Phase)
+		again = died && r.mayAwaitNext(failure.Phase) && !r.h.opts.Group.Hopeless(&r.waiter)
 	}
 	return again && r.affords(failure.Phase), final
 }
@@ -197,9 +197,15 @@ func (r *run) report(outcome upstream.Outcome, phase upstream.Phase) {
 	}
 }
 
-// mayTryNext says whether the limits of retries leave room for another attempt.
+// mayTryNext says whether the limits of retries leave room for another attempt. A port without a process counts as no peer: that
+// nobody is there is not what the client is to be told after a real failure.
 func (r *run) mayTryNext() bool {
-	peers := len(r.h.opts.Group.Peers()) + r.left()
+	peers := r.left()
+	for _, p := range r.h.opts.Group.Peers() {
+		if p.State() != upstream.Away {
+			peers++
+		}
+	}
 	return r.tries < r.h.opts.Retry.tries(peers) && r.inTime()
 }
 

@@ -142,13 +142,25 @@ func TestHandler_NobodyIsLeft(t *testing.T) {
 	t.Run("after an attempt", func(t *testing.T) {
 		peers := at(refusing(t), refusing(t))
 		peers[1].Down = true
-		r := start(t, setup{peers: peers})
+		r := start(t, setup{peers: peers, group: func(o *upstream.GroupOptions) { o.Unsupervised = true }})
 		r.do("GET", "/", "").want(t, 502, proxy.Page(502))
 		rec := r.next()
 		if rec.Cause != proxy.CauseNoPeers || len(rec.Attempts) != 2 || rec.Attempts[1].Peer != "app" {
 			t.Errorf("got %+v, want an attempt at the peer and one at the group", rec)
 		}
 	})
+	for name, state := range map[string]upstream.State{"a port without a process": upstream.Away, "a process on its way": upstream.Coming} {
+		t.Run(name, func(t *testing.T) {
+			peers := at(refusing(t), refusing(t), refusing(t))
+			peers[2].State = state
+			r := start(t, setup{peers: peers})
+			r.do("GET", "/", "").want(t, 502, proxy.Page(502))
+			if rec := r.next(); rec.Cause != proxy.CauseRefused || len(rec.Attempts) != 2 {
+				t.Errorf("got %+v, want the failure of the second process", rec)
+			}
+			r.wantNoLog("no live upstreams")
+		})
+	}
 	t.Run("but a backup", func(t *testing.T) {
 		peers := at(refusing(t), serve(t, upstreamtest.HTTP{}, good).Addr())
 		peers[1].Backup = true

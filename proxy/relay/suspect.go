@@ -1,7 +1,7 @@
 package relay
 
 import (
-	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -11,7 +11,17 @@ import (
 
 // What an exchange has to do with the guard against requests that end processes; poison.go has the rules.
 
-var errPoison = errors.New("the request ends processes")
+// poisonError is why a request is refused.
+type poisonError struct{ verdict }
+
+// Error says what it has done, and for how long it is refused.
+func (e poisonError) Error() string {
+	done := "ended"
+	if e.hung {
+		done = "ended or hung in"
+	}
+	return fmt.Sprintf("it has %s %d processes (poison_guard), for %s more", done, e.kills, seconds(e.left.Round(time.Second)))
+}
 
 // checkPoison refuses the request if it is known to end processes; it gives back a slot that it holds.
 func (r *run) checkPoison() error {
@@ -33,8 +43,10 @@ func (r *run) checkPoison() error {
 	if v.hung {
 		code = http.StatusGatewayTimeout
 	}
-	r.noAttempt(code, errPoison)
-	return &proxy.StatusError{Code: code, Cause: proxy.CausePoison, Err: errPoison, RetryAfter: max(v.left, time.Second)}
+	r.ex.Killed = v.runs
+	err := poisonError{v}
+	r.noAttempt(code, err)
+	return &proxy.StatusError{Code: code, Cause: proxy.CausePoison, Err: err, RetryAfter: max(v.left, time.Second)}
 }
 
 // noteDeath suspects the request of having ended the process of the present attempt.

@@ -106,11 +106,11 @@ func (r *run) noteTried() {
 	}
 }
 
-// left counts the peers that were tried and have left the group since.
+// left counts the peers that were tried and have left the group since, or have no process any more.
 func (r *run) left() int {
 	n := 0
 	for _, v := range r.visits {
-		if v.peer.State() == upstream.Gone {
+		if state := v.peer.State(); state == upstream.Gone || state == upstream.Away {
 			n++
 		}
 	}
@@ -169,6 +169,8 @@ func (r *run) unserved(err error) error {
 		return r.later(proxy.CauseNoProcess, err)
 	case r.final != nil:
 		return r.final
+	case r.last != nil && r.last.Cause != proxy.NoCause && group.Supervised(): // nginx, which has no processes, would say "no live upstreams"
+		return r.last
 	default:
 		return r.noPeers()
 	}

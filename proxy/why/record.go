@@ -1,6 +1,8 @@
 package why
 
 import (
+	"cmp"
+	"net/http"
 	"slices"
 	"time"
 
@@ -32,6 +34,8 @@ type Record struct {
 	Attempts  []Attempt   `json:"attempts,omitempty"`
 
 	Scene *proxy.Scene `json:"scene,omitempty"` // of the upstream at the first failure
+
+	killed []uint64 // see Report.Killed
 }
 
 // Attempt is one try of it on one peer.
@@ -60,10 +64,10 @@ const maxText = 2048
 func newRecord(ex *proxy.Exchange) *Record {
 	r := &Record{
 		ID: ex.Why(), Time: ex.Start, Took: seconds(ex.End.Sub(ex.Start)), Exchange: ex.Conn, Client: ex.RemoteAddr,
-		Request: requestLine(ex), Host: text(ex.Host), Server: ex.ServerName(), Upstream: ex.Upstream,
+		Request: requestLine(ex), Host: text(ex.Host), Server: ex.ServerName(), Upstream: failedUpstream(ex),
 		Status: ex.Status(), Cause: ex.Cause, Truncated: ex.Truncated, Queued: seconds(ex.Queued),
 		Bytes: ex.BytesSent, Body: ex.RequestBytes, Spilled: ex.Spilled, Stderr: text(ex.Stderr),
-		Attempts: make([]Attempt, len(ex.Attempts)), Scene: ex.Scene,
+		Attempts: make([]Attempt, len(ex.Attempts)), Scene: ex.Scene, killed: ex.Killed,
 	}
 	if ex.Route != nil {
 		r.Location = ex.Route.Path
@@ -75,6 +79,16 @@ func newRecord(ex *proxy.Exchange) *Record {
 		r.Failure = text(ex.Failure.Error())
 	}
 	return r
+}
+
+// failedUpstream is the upstream that has failed first: another one may have sent the error page.
+func failedUpstream(ex *proxy.Exchange) string {
+	for i := range ex.Attempts {
+		if a := &ex.Attempts[i]; a.Err != nil || a.Status >= http.StatusInternalServerError {
+			return cmp.Or(a.Upstream, ex.Upstream)
+		}
+	}
+	return ex.Upstream
 }
 
 func newAttempt(a *proxy.Attempt, start time.Time) Attempt {
@@ -123,7 +137,7 @@ func (r *Record) size() int64 {
 		n += attemptSize + len(r.Attempts[i].Error) + linesSize(r.Attempts[i].Output)
 	}
 	if r.Scene != nil {
-		n += peerSize * len(r.Scene.Peers)
+		n += peerSize*len(r.Scene.Peers) + linesSize(r.Scene.Unresolved)
 	}
 	return int64(n)
 }

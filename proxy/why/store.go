@@ -77,6 +77,9 @@ type Report struct {
 
 	// LastExit is the process of the upstream that had ended last, for a request that no process has got.
 	LastExit *Process `json:"last_exit,omitempty"`
+
+	// Killed are the processes that requests like this one have ended, for which it was refused, as far as they are known.
+	Killed []*Process `json:"killed,omitempty"`
 }
 
 // Find returns what is known by an id, as it was given or as somebody has typed it. The error is for who has asked.
@@ -102,7 +105,12 @@ func (s *Store) Find(id string) (Report, error) {
 		a.Process = s.processes.find(a.run)
 		met = met || a.run != 0
 	}
-	if !met && r.Upstream != "" {
+	for _, run := range r.killed {
+		if p := s.processes.find(run); p != nil {
+			report.Killed = append(report.Killed, p)
+		}
+	}
+	if !met && r.Upstream != "" && r.Cause != proxy.CausePoison {
 		end := r.Time.Add(time.Duration(r.Took * float64(time.Second)))
 		report.LastExit = s.processes.lastBefore(r.Upstream, end)
 	}

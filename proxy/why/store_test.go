@@ -220,6 +220,33 @@ func TestStore_TellsWhichProcessEndedLastToARequestThatGotNone(t *testing.T) {
 	check(101)
 }
 
+// An error page may come from another upstream; the incident is that of the first failure.
+func TestStore_NamesTheUpstreamThatFailed(t *testing.T) {
+	s, f := why.New(why.Limits{Keep: 10, Bytes: 1 << 20}), newFronts(t)
+	ex := f.incident("/",
+		proxy.Attempt{Upstream: "shop", Peer: "127.0.0.1:9001", Status: 502, Err: errors.New("refused")},
+		proxy.Attempt{Upstream: "app", Peer: "127.0.0.1:9100", Status: 200})
+	s.Observe(ex)
+	if got, listed := find(t, s, ex.Why()).Upstream, s.List().Requests[0].Upstream; got != "shop" || listed != "shop" {
+		t.Errorf("got %s, in the list %s, want shop", got, listed)
+	}
+}
+
+// A request that is refused for what others like it have done to processes shows those, and not the one that ended last.
+func TestStore_ShowsTheProcessesThatARefusedRequestHasEnded(t *testing.T) {
+	s, f := why.New(why.Limits{Keep: 10, Bytes: 1 << 20}), newFronts(t)
+	s.Serves(1, living("app", 100, 1), nil)
+	s.Ended(ended("app", 100, 1, start.Add(-time.Minute)))
+	s.Ended(ended("app", 101, 2, start.Add(-time.Second)))
+	ex := f.incident("/", proxy.Attempt{Peer: "app"})
+	ex.Cause, ex.Killed = proxy.CausePoison, []uint64{1, 99}
+	s.Observe(ex)
+	r := find(t, s, ex.Why())
+	if len(r.Killed) != 1 || r.Killed[0].PID != 100 || r.LastExit != nil {
+		t.Errorf("got %+v, %+v, want process 100 only", r.Killed, r.LastExit)
+	}
+}
+
 // A process that ends again and again before it gets a request does not push out those that had some.
 func TestStore_KeepsOneEndOfAProcessThatNeverServed(t *testing.T) {
 	s, f := why.New(why.Limits{Keep: 3, Bytes: 1 << 20}), newFronts(t)

@@ -111,6 +111,11 @@ func allProcesses() ([]Process, error) {
 	return processes, nil
 }
 
+func lives(pid int) bool {
+	text, err := os.ReadFile(procFile(pid, "stat"))
+	return err == nil && parseLives(text)
+}
+
 func resident(pid int) (int64, error) {
 	text, err := os.ReadFile(procFile(pid, "statm"))
 	if err != nil {

@@ -100,6 +100,15 @@ func TestProcesses_HasThisOne(t *testing.T) {
 	}
 }
 
+func TestLives(t *testing.T) {
+	if !host.Lives(os.Getpid()) {
+		t.Error("got that this process does not live")
+	}
+	if host.Lives(1<<30 + 4) {
+		t.Error("got that a process lives which nobody has")
+	}
+}
+
 func TestMemory_OfThisProcess(t *testing.T) {
 	one, err := host.Memory(os.Getpid())
 	if err != nil || one < 1<<20 {

@@ -101,6 +101,13 @@ func resident(pid int) (int64, error) {
 	return int64(counters.workingSet), err
 }
 
+// lives goes by the exit code, which a process has before its handles are closed.
+func lives(pid int) bool {
+	code := uint32(0)
+	err := withProcess(pid, func(process windows.Handle) error { return windows.GetExitCodeProcess(process, &code) })
+	return err == nil && code == uint32(windows.STATUS_PENDING)
+}
+
 // PeakMemory returns the largest working set that a process has had, in bytes. The process may have ended.
 func PeakMemory(process windows.Handle) (int64, error) {
 	var counters memoryCounters

@@ -102,6 +102,22 @@ func TestParseStat(t *testing.T) {
 	f("7 (a) S x 2", Process{})
 }
 
+func TestParseLives(t *testing.T) {
+	f := func(text string, want bool) {
+		t.Helper()
+		if got := parseLives([]byte(text)); got != want {
+			t.Errorf("%s: got %v, want %v", text, got, want)
+		}
+	}
+	f("7 (a) b) S 1 7 7 0 -1 4194560 1 2\n", true)
+	f("7 (a) b) R 1 7 7 0 -1 4194564 1 2\n", false) // exiting
+	f("7 (a) Z 1 7 7 0 -1 4194560 1 2\n", false)
+	f("7 (a) X 1 7 7 0 -1 4194560 1 2\n", false)
+	f("7 (a) S 1 7 7 0 -1 x\n", false)
+	f("7 (a) S 1 7\n", false)
+	f("", false)
+}
+
 func TestParseProcNumbers(t *testing.T) {
 	if pages, ok := parseStatm([]byte("2209 345 300 1 0 112 0\n")); pages != 345 || !ok {
 		t.Errorf("got %d, %v", pages, ok)
@@ -160,6 +176,9 @@ func FuzzProc(f *testing.F) {
 		}
 		if p, ok := parseStat(text); !ok && p != (Process{}) {
 			t.Errorf("got %+v of what is not right", p)
+		}
+		if parseLives(text) && len(text) < len("S 1 2 3 4 5 6") {
+			t.Errorf("got that %q lives", text)
 		}
 		if pages, ok := parseStatm(text); ok && pages < 0 {
 			t.Errorf("got %d pages", pages)

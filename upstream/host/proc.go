@@ -76,6 +76,20 @@ func parseStat(text []byte) (Process, bool) {
 	return Process{PID: pid, Name: string(text[open+1 : last]), Parent: parent, Orphan: parent == 1, Group: group}, true
 }
 
+// exiting is PF_EXITING of the kernel: a process has it before the first of its connections is closed.
+const exiting = 4
+
+// parseLives says by /proc/PID/stat whether the process is neither dead nor about to be: "pid (name) state ppid pgrp session tty
+// tpgid flags ...".
+func parseLives(text []byte) bool {
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	if len(fields) < 7 || fields[0][0] == 'Z' || fields[0][0] == 'X' {
+		return false
+	}
+	flags, err := strconv.ParseUint(string(fields[6]), 10, 64)
+	return err == nil && flags&exiting == 0
+}
+
 // parseStatm reads the resident pages, the second number of /proc/PID/statm.
 func parseStatm(text []byte) (pages int64, ok bool) {
 	fields := bytes.Fields(text)

@@ -46,6 +46,9 @@ func Processes() ([]Process, error) {
 	return processes, nil
 }
 
+// Lives says whether a process is there and has not begun to end. It is false where that is not to be found out, too.
+func Lives(pid int) bool { return lives(pid) }
+
 // Memory returns the resident memory of these processes together, in bytes. Pages that several of them share count for
 // each. A process that is gone counts nothing; it is an error when no process could be asked at all.
 func Memory(pids ...int) (int64, error) {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"spillway/upstream/host"
 )
 
 // ErrStopped is returned by what waits for processes when the backend is stopped.
@@ -115,6 +117,18 @@ func (b *Backend) Snapshot() []ProcessState {
 		states[i] = pl.state
 	}
 	return states
+}
+
+// Lives says whether the process at a port is ready and has not begun to end, of which the backend may not have heard yet. It is
+// false where that is not to be found out, too.
+func (b *Backend) Lives(port int) bool {
+	b.mu.Lock()
+	pl, pid := b.at(port), 0
+	if pl != nil && pl.state.State == Ready {
+		pid = pl.state.PID
+	}
+	b.mu.Unlock()
+	return pid != 0 && host.Lives(pid)
 }
 
 // Output returns the lines that the process at a port has written in a span of time, of its last 20.

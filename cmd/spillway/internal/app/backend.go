@@ -150,6 +150,7 @@ func (b *backend) refresh(g *group) {
 	for i, p := range g.peers.Peers() {
 		e := b.told[g.ports[i]]
 		before := p.Runs()
+		p.SetSpare(e.State == supervisor.Idle)
 		p.SetState(b.stateOf(&e))
 		if run := p.Runs(); run != before {
 			b.noteRun(p, run, &e)

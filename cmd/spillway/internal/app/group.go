@@ -57,6 +57,7 @@ func (a *App) newGroup(u *configs.Upstream, ports []int, b *backend) (*group, er
 		opts.MaxRequests, opts.MaxRequestsJitter = u.Backend.MaxRequests, u.Backend.MaxRequestsJitter
 		opts.OnSpent = func(p *upstream.Peer) { b.supervised.Recycle(ports[p.Index()], supervisor.ReasonMaxRequests) }
 		opts.OnWait = b.supervised.Demand
+		opts.Lives = func(p *upstream.Peer) bool { return b.supervised.Lives(ports[p.Index()]) }
 	}
 	if g.peers, err = upstream.NewGroup(opts); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"maps"
 	"time"
 
@@ -36,6 +37,16 @@ func (g *group) nameStatus() (all []NameStatus) {
 			status.Error = n.Err.Error()
 		}
 		all = append(all, status)
+	}
+	return all
+}
+
+// unresolved lists the names of a group that stand for nobody, each with the reason.
+func (g *group) unresolved() (all []string) {
+	for _, n := range g.nameStatus() {
+		if n.Addresses == 0 {
+			all = append(all, n.Name+": "+cmp.Or(n.Error, "not answered yet"))
+		}
 	}
 	return all
 }

@@ -126,7 +126,7 @@ func (g *generation) newRelay(l *configs.Location, parts parts) (*relay.Handler,
 	if b := g.upstream(l.Pass).Backend; b != nil && b.BusyTimeout > 0 {
 		opts.BusyTimeout, opts.OnStuck = time.Duration(b.BusyTimeout), group.onStuck
 	}
-	opts.Poison = group.poison
+	opts.Poison, opts.Unresolved = group.poison, group.unresolved
 	opts.Lane, opts.LearnLane = lanes[l.Lane], l.Lane == configs.LaneAuto
 	if g.learnsLanes(l.Pass) {
 		opts.Pace = group.pace
