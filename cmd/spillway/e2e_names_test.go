@@ -225,7 +225,7 @@ func TestNames_AnUpstreamWithoutPeers(t *testing.T) {
 	if failed.err != nil || failed.status != http.StatusBadGateway {
 		t.Errorf("got %d, %v, want 502", failed.status, failed.err)
 	}
-	s.explained(t, failed.id, `.*\nNo peer of app could be asked: no host name was resolved \(other\.test:1: [^)]*server failure[^)]*\)\.\n.*`)
+	s.explained(t, failed.id, `.*\nNo peer of app could be asked: no host name was resolved \(other\.test:1: server misbehaving .*\)\.\n.*`)
 	s.logged(t, "error", `no live upstreams while connecting to upstream, .*upstream: "http://app/hello".*`)
 }
 

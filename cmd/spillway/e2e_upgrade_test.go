@@ -141,9 +141,19 @@ func TestWebSocket_ShutdownTimeout(t *testing.T) {
 		t.Errorf("got %v, want the end in order", err)
 	}
 	s.checkEnded(t, 0)
+	s.logged(t, "warn", `running exchanges were cut: 0 requests and 1 tunnels of listener \S+ after \d+ms: shutdown_timeout is over`)
 	if text, err := os.ReadFile(filepath.Join(s.dir, "logs", "access.log")); !strings.Contains(string(text), `"GET /echo HTTP/1.1" 101 `) {
 		t.Errorf("got the access log %s, %v, want the tunnel in it", text, err)
 	}
+}
+
+// TestWebSocket_Restart: a process that has one is ended when shutdown_timeout is over, and somebody is told.
+func TestWebSocket_Restart(t *testing.T) {
+	s, _ := startTornado(t, "shutdown_timeout: 100ms")
+	ws := s.openWebSocket(t, "/echo")
+	s.command(t, "restart").want(t, 0, ".*\n", "")
+	s.logged(t, "warn", `requests cut with their process: 1 requests or tunnels of \w+ at port \d+ after \d+ms: shutdown_timeout is over`)
+	ws.Close()
 }
 
 // TestEvents_ComeAtOnce: each event is with the client before the next one is sent, through a location that buffers.

@@ -136,7 +136,7 @@ func TestWhy_AFullQueue(t *testing.T) {
 		return regexp.MustCompile(`"waiting": ?1\b`).MatchString(s.command(t, "status", "--json").stdout)
 	})
 	id := s.fails(t, "hello", http.StatusServiceUnavailable, true)
-	s.explained(t, id, id+`: 503 .*\nThe queue of app was full\.\nAt the first failure 1 of \d peers were up .*with 1 request in flight; 1 of 1 requests waited\..*`)
+	s.explained(t, id, id+`: 503 .*\nThe queue of app was full\.\nAt the first failure 1 of 1 peers were up, with 1 request in flight; 1 of 1 requests waited\..*`)
 	letGo(t, s.dir)
 	for _, got := range []<-chan answer{running, waiting} {
 		if a := <-got; a.status != http.StatusOK {

@@ -75,8 +75,10 @@ type Stats struct {
 
 	Active  int // connections now, which are the sum of the following; the names are those of nginx's stub_status
 	Reading int // the head of a request is being read
-	Writing int // a request is being served
+	Writing int // a request is being served, or a tunnel
 	Waiting int // keep-alive connections without a request
+
+	Tunnels int // of those of Writing
 }
 
 const (
@@ -204,8 +206,11 @@ func (l *Listener) Stats() Stats {
 		switch phase(c.phase.Load()) {
 		case reading:
 			s.Reading++
-		case serving, watching, upgraded:
+		case serving, watching:
 			s.Writing++
+		case upgraded:
+			s.Writing++
+			s.Tunnels++
 		default:
 			s.Waiting++
 		}

@@ -131,6 +131,10 @@ func processWords(message string) string {
 		return "file not rotated: {cause}; look at its folder"
 	case "file not written":
 		return "file not written: {file}: {cause}; its lines wait, and are lost when there are too many; look at its disk"
+	case "running exchanges were cut":
+		return "running exchanges were cut: {requests} requests and {tunnels} tunnels of listener {listener} after {took}: {cause}"
+	case "requests cut with their process":
+		return "requests cut with their process: {requests} requests or tunnels of {backend} at port {port} after {took}: {cause}"
 	case "configuration not reloaded":
 		return "configuration not reloaded, {file} as it was before serves on: {cause}"
 	case "processes not restarted":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ type backend struct {
 	supervised *supervisor.Backend
 	why        *why.Store
 	outputs    *outputs
+	log        *slog.Logger
 
 	config atomic.Pointer[configs.Backend] // that new processes get
 
@@ -36,7 +38,8 @@ type backend struct {
 
 // newBackend makes the backend of an upstream; nothing is started. The last group that lets it go stops it.
 func (a *App) newBackend(config *configs.Config, u *configs.Upstream, ports []int) (*backend, error) {
-	b := &backend{name: u.Name, outputs: newOutputs(a.log.With("backend", u.Name)), told: map[int]supervisor.Event{}, births: map[int][]birth{}, why: a.why}
+	log := a.log.With("backend", u.Name)
+	b := &backend{name: u.Name, log: log, outputs: newOutputs(log), told: map[int]supervisor.Event{}, births: map[int][]birth{}, why: a.why}
 	b.config.Store(u.Backend)
 	for _, port := range ports[:u.Backend.Processes.Min] {
 		b.told[port] = supervisor.Event{State: supervisor.Starting} // it is the first thing that will be told
@@ -184,10 +187,16 @@ func (b *backend) joined() []*group {
 
 // drain waits until no exchange is at a port any more, whichever group it came through.
 func (b *backend) drain(ctx context.Context, port int) {
+	began := time.Now()
 	for _, g := range b.joined() {
-		if p := g.peer(port); p != nil && p.Drained(ctx) != nil {
-			return // who waits has given up
+		if p := g.peer(port); p == nil || p.Drained(ctx) == nil {
+			continue
 		}
+		if n := b.busy(port); n > 0 {
+			b.log.Warn("requests cut with their process", "port", port, "requests", n,
+				"took", time.Since(began).Round(time.Millisecond), "err", whyCut(ctx.Err()))
+		}
+		return // who waits has given up
 	}
 }
 

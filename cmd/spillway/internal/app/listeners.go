@@ -178,34 +178,49 @@ func (a *App) closeListeners(ctx context.Context, listeners []*listener) {
 		closed.Go(func() {
 			cut, err := l.close(ctx)
 			if err != nil {
-				a.log.Warn("running exchanges were cut", "listener", l.address, "took", time.Since(began), "err", err)
+				a.log.Warn("running exchanges were cut", "listener", l.address, "requests", cut.requests(), "tunnels", cut.tunnels,
+					"took", time.Since(began).Round(time.Millisecond), "err", whyCut(err))
 			}
-			a.closed.cut.Add(int64(cut))
+			a.closed.cut.Add(int64(cut.all))
 			a.closed.add(l.serving.Stats())
 		})
 	}
 	closed.Wait()
 }
 
+// cut are exchanges that did not get to their end.
+type cut struct{ all, tunnels int }
+
+func (c cut) requests() int { return c.all - c.tunnels }
+
+// whyCut says why the patience for running exchanges has ended.
+func whyCut(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "shutdown_timeout is over"
+	}
+	return "told to end at once"
+}
+
 // close stops accepting and waits for the running exchanges; when ctx ends they are cut, and counted before that.
-func (l *listener) close(ctx context.Context) (cut int, err error) {
+func (l *listener) close(ctx context.Context) (cut, error) {
 	if l.done == nil { // it has not served: there is nobody to wait for
-		return 0, l.serving.Shutdown(context.Background())
+		return cut{}, l.serving.Shutdown(context.Background())
 	}
 	patience, giveUp := context.WithCancel(context.Background())
 	defer giveUp()
-	var running atomic.Int64
+	var running atomic.Pointer[cut]
+	running.Store(&cut{})
 	defer context.AfterFunc(ctx, func() {
 		stats := l.serving.Stats()
-		running.Store(int64(stats.Reading + stats.Writing))
+		running.Store(&cut{all: stats.Reading + stats.Writing, tunnels: stats.Tunnels})
 		giveUp()
 	})()
-	err = l.serving.Shutdown(patience)
+	err := l.serving.Shutdown(patience)
 	<-l.done
 	if errors.Is(err, context.Canceled) {
-		return int(running.Load()), ctx.Err()
+		return *running.Load(), ctx.Err()
 	}
-	return 0, err
+	return cut{}, err
 }
 
 // totals are the counts of listeners that are closed: a sum that only goes up must not lose them.
