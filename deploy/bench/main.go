@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"spillway/deploy/internal/program"
@@ -43,7 +44,7 @@ func main() {
 }
 
 func run(args []string, in io.Reader, out io.Writer) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if len(args) == 2 && args[0] == "load" {
 		return loadCommand(ctx, args[1], in, out)
