@@ -19,11 +19,15 @@
 // waits in the group's queue (queue.go has the flow), if the group has one: queued for a slot, or held for a process that
 // is Coming. Those that wait take turns: by lanes, by clients, and by the order in which they first asked (lane.go).
 //
+// When the settings of a group change, another Group takes its place while requests of both are under way. What is known of the
+// processes is common to both (account.go).
+//
 // Peers come and go (members.go): Peers is a snapshot, which may show a peer for a moment longer than it is in the group. Such a
 // one is Gone and gives away no slot.
 //
-// Locks, in this order: queue.mu; the lock of a picker; Peer.mu. Group.membership is held together with none of them, but for
-// Peer.mu of a peer that nobody else has yet. The queue calls Waiter.Pick and Waiter.Tried with its lock held, which is what
+// Locks, in this order: queue.mu; the lock of a picker; Peer.mu, which is that of its account, or Peer.idleMu, never both. Of two
+// groups no queue.mu are held together. Group.membership is held together with none of them, but for Peer.mu of a peer that is
+// being added. The queue calls Waiter.Pick and Waiter.Tried with its lock held, which is what
 // lets nobody overtake; all other callbacks are called without a lock. None is held during I/O.
 //
 // The package does not choose a peer (package balancer), does not retry (proxy/relay), starts no process

@@ -36,7 +36,12 @@ type GroupOptions struct {
 
 	Flights Flights // until when an attempt counts for FlightTime; zero: nobody asks
 
-	Initial Health // the verdict of probes on a peer that is new in the group
+	Probed  bool   // somebody probes the peers: of a process that a group of Kin has probed, the verdict holds
+	Initial Health // the verdict of probes on a peer that is new
+
+	// Kin are groups of the same processes, made of other settings: a peer whose address one of them has shares with that peer what
+	// is known of the process, the slots in use above all. The first one that has it counts. nil: none.
+	Kin []*Group
 
 	MaxRequests       int            // requests of one process, from SetState(Serving) on, until OnSpent is called; 0: never
 	MaxRequestsJitter int            // up to as many more, at random, so that not all processes are spent at once
@@ -61,15 +66,16 @@ type Group struct {
 	protocol Protocol
 
 	peers      atomic.Pointer[[]*Peer] // immutable; replaced under membership
-	membership sync.Mutex              // guards all of the next line
+	membership sync.Mutex              // guards all of the next lines
 	leaving    []*Peer                 // removed; some of them still have slots in use
+	kin        []*Group                // nil once the group is closed, or each would keep the one before
 
 	concurrency       int
 	unsupervised      bool
 	lives             func(*Peer) bool // nil: it is not known
+	probed            bool
 	initial           Health
 	flights           Flights
-	made              time.Time // where the times of flights begin
 	maxRequests       int
 	maxRequestsJitter int
 	onSpent           func(*Peer)
@@ -99,8 +105,8 @@ func NewGroup(opts GroupOptions) (*Group, error) {
 	}
 	g := &Group{
 		name: opts.Name, scheme: opts.Scheme, protocol: opts.Protocol,
-		flights: opts.Flights, made: time.Now(),
-		concurrency: opts.Concurrency, unsupervised: opts.Unsupervised, initial: opts.Initial, maxRequestsJitter: max(opts.MaxRequestsJitter, 0),
+		flights: opts.Flights, concurrency: opts.Concurrency, unsupervised: opts.Unsupervised,
+		probed: opts.Probed, initial: opts.Initial, kin: opts.Kin, maxRequestsJitter: max(opts.MaxRequestsJitter, 0),
 		tls: opts.TLS, lives: opts.Lives, onSpent: opts.OnSpent, onWait: opts.OnWait, runs: opts.Runs,
 		keepalive: opts.Keepalive, keepaliveTimeout: opts.KeepaliveTimeout, keepaliveRequests: opts.KeepaliveRequests,
 	}
@@ -116,9 +122,13 @@ func NewGroup(opts GroupOptions) (*Group, error) {
 		g.maxRequests = max(opts.MaxRequests, 0)
 	}
 	peers := make([]*Peer, 0, len(opts.Peers))
+	g.peers.Store(&[]*Peer{}) // for a state of kin that is set meanwhile
 	for i, peerOpts := range opts.Peers {
-		p, err := newPeer(g, i, peerOpts)
+		p, err := newPeer(g, peers, i, peerOpts)
 		if err != nil {
+			for _, made := range peers {
+				made.leave()
+			}
 			return nil, err
 		}
 		peers = append(peers, p)
@@ -153,9 +163,13 @@ func (g *Group) Upgraded() (now, total int64) {
 // Close closes the idle connections and ends all waiting. Leased connections stay with their holders; they are closed at
 // Release.
 func (g *Group) Close() {
+	g.membership.Lock() // nobody is added afterwards
 	g.closed.Store(true)
+	g.kin = nil
+	g.membership.Unlock()
 	g.queue.close()
 	for _, p := range g.Peers() {
+		p.leave()
 		p.CloseIdle()
 	}
 }

@@ -103,4 +103,4 @@ func (p *Peer) endProbe() (crowded bool) {
 }
 
 // full says whether all slots are in use, or the peer does not serve.
-func (p *Peer) full() bool { return p.slots.Load() >= p.limit }
+func (p *Peer) full() bool { return p.slots.Load() >= p.limit || p.gone.Load() }

@@ -8,16 +8,16 @@ func (p *Peer) takeIdle(timeouts Timeouts) *Conn {
 		return nil
 	}
 	for {
-		p.mu.Lock()
+		p.idleMu.Lock()
 		last := len(p.idle) - 1
 		if last < 0 {
-			p.mu.Unlock()
+			p.idleMu.Unlock()
 			return nil
 		}
 		c := p.idle[last]
 		p.idle[last] = nil
 		p.idle = p.idle[:last]
-		p.mu.Unlock()
+		p.idleMu.Unlock()
 		p.group.idle.Add(-1)
 		c.begin(timeouts)
 		if time.Since(c.idleSince) < p.group.keepaliveTimeout && !c.Readable() {
@@ -36,13 +36,13 @@ func (p *Peer) putIdle(c *Conn) bool {
 		return false
 	}
 	c.idleSince = time.Now()
-	p.mu.Lock()
+	p.idleMu.Lock()
 	// Asked under the lock: whoever sets these calls CloseIdle afterwards.
 	kept := p.State() == Serving && p.Health() == Healthy && !g.closed.Load()
 	if kept {
 		p.idle = append(p.idle, c)
 	}
-	p.mu.Unlock()
+	p.idleMu.Unlock()
 	if !kept {
 		g.idle.Add(-1)
 		return false
@@ -53,17 +53,17 @@ func (p *Peer) putIdle(c *Conn) bool {
 
 // CloseIdle closes the peer's idle connections.
 func (p *Peer) CloseIdle() {
-	p.mu.Lock()
+	p.idleMu.Lock()
 	idle := p.idle
 	p.idle = nil
-	p.mu.Unlock()
+	p.idleMu.Unlock()
 	p.drop(idle)
 }
 
 // closeExpired closes the connections that were idle for the keepalive timeout at the given time. It returns since when the
 // longest idle of the others is, the zero time without one.
 func (p *Peer) closeExpired(now time.Time) (oldest time.Time) {
-	p.mu.Lock()
+	p.idleMu.Lock()
 	n := 0
 	for n < len(p.idle) && now.Sub(p.idle[n].idleSince) >= p.group.keepaliveTimeout {
 		n++
@@ -74,7 +74,7 @@ func (p *Peer) closeExpired(now time.Time) (oldest time.Time) {
 	if len(p.idle) > 0 {
 		oldest = p.idle[0].idleSince
 	}
-	p.mu.Unlock()
+	p.idleMu.Unlock()
 	p.drop(expired)
 	return oldest
 }

@@ -40,7 +40,7 @@ func (g *Group) add(opts PeerOptions) (*Peer, error) {
 		return nil, errGroupClosed
 	}
 	peers := g.Peers()
-	p, err := newPeer(g, g.freeIndex(peers), opts)
+	p, err := newPeer(g, peers, g.freeIndex(peers), opts)
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +56,15 @@ func (g *Group) Remove(p *Peer) bool {
 	if !g.remove(p) {
 		return false
 	}
-	p.SetState(Gone)
+	p.vanish()
 	return true
+}
+
+// vanish makes the peer Gone.
+func (p *Peer) vanish() {
+	p.gone.Store(true)
+	p.leave()
+	p.follow(Serving, Gone)
 }
 
 func (g *Group) remove(p *Peer) bool {
@@ -84,7 +91,7 @@ func (g *Group) Leaving() []*Peer {
 
 // forgetDrained drops the peers that nobody uses any more; the caller holds the lock.
 func (g *Group) forgetDrained() {
-	g.leaving = slices.DeleteFunc(g.leaving, func(p *Peer) bool { return p.slots.Load() == uint64(Gone)*stateUnit })
+	g.leaving = slices.DeleteFunc(g.leaving, func(p *Peer) bool { return p.gone.Load() && p.Inflight() == 0 })
 }
 
 // freeIndex returns the smallest index that no peer has; the caller holds the lock.

@@ -23,7 +23,7 @@ type PeerOptions struct {
 	Down        bool          // never used
 	Drain       bool          // used only by requests that are bound to it by their cookie
 	SlowStart   time.Duration // for how long its weight grows once it is usable again, see Share; 0 is not at all
-	State       State         // what is known of its process at first; 0 is Serving
+	State       State         // what is known of its process at first, unless a group of Kin knows it; 0 is Serving
 	Name        string        // the host name that Address was resolved from, "" for one that was written as it is
 }
 
@@ -46,29 +46,17 @@ type Peer struct {
 	route       string
 	tls         *tls.Config // nil: without TLS
 	group       *Group
+	*account    // shared with the peers of the same address in the groups before and after this one
 
-	slots     atomic.Uint64 // state and slots in use, see slot.go
-	draining  atomic.Bool   // somebody waits in Drained
 	spare     atomic.Bool   // see SetSpare
-	runs      atomic.Uint64 // how often the peer began to serve
+	gone      atomic.Bool   // removed from the group
 	effective atomic.Int64  // nginx's effective_weight: lowered by failures, raised again by picks
-	requests  atomic.Uint64 // slots taken since the start
 	spentAt   atomic.Uint64 // the number of requests with which the present process has had its max_requests; 0: none
-	failures  atomic.Uint64 // failed attempts since the start, for the status page
-	health    atomic.Uint32 // a Health; changed under mu
-	probes    atomic.Int64  // slots in use that probes have
+	health    atomic.Uint32 // a Health; changed under account.mu
 	slowSince atomic.Int64  // Unix time in ns since when the weight grows; 0: it has grown
-	times     times         // see times.go
 
-	diedAt   atomic.Int64  // Unix time in ns since when the present process is suspected, see died; 0: it is not
-	fails    atomic.Int64  // since the last success after a check; changed under mu, read without it where 0 is enough
-	mu       sync.Mutex    // guards all below, and changes of runs
-	accessed time.Time     // last failure
-	checked  time.Time     // last failure, or last time that the peer was tried after FailTimeout
-	idle     []*Conn       // most recently used last
-	endedRun uint64        // the process that went out of service last; 0: none did
-	endedAt  time.Time     // when it did
-	empty    chan struct{} // closed when no slot is in use; nil when nobody waits for that
+	idleMu sync.Mutex // guards idle
+	idle   []*Conn    // most recently used last
 }
 
 // Outcome is how an attempt ended, for the peer's health.
@@ -82,7 +70,8 @@ const (
 	Abandoned                // ended by the client or by us: says nothing about the peer
 )
 
-func newPeer(g *Group, index int, opts PeerOptions) (*Peer, error) {
+// newPeer makes a peer that the group has besides those others.
+func newPeer(g *Group, others []*Peer, index int, opts PeerOptions) (*Peer, error) {
 	p := &Peer{
 		address: opts.Address, name: opts.Name, network: "tcp", target: opts.Address, index: index, group: g,
 		weight: max(opts.Weight, 1), maxFails: opts.MaxFails, failTimeout: opts.FailTimeout,
@@ -96,12 +85,7 @@ func newPeer(g *Group, index int, opts PeerOptions) (*Peer, error) {
 	}
 	p.tls = p.tlsFor(g.tls)
 	p.self[0] = p
-	p.forget()
-	p.slots.Store(uint64(opts.State) * stateUnit)
-	if opts.State == Serving {
-		p.renew()
-	}
-	p.health.Store(uint32(g.initial))
+	p.open(g.kinOf(p.address, others), opts.State)
 	return p, nil
 }
 
@@ -144,7 +128,7 @@ func (p *Peer) Usable(now time.Time) bool { return !p.drain && p.UsableByBound(n
 
 // UsableByBound is Usable for a request that is bound to the peer by its cookie: one that is drained takes it.
 func (p *Peer) UsableByBound(now time.Time) bool {
-	return !p.down && p.slots.Load() < p.limit && !p.PassedOver(now)
+	return !p.down && !p.full() && !p.PassedOver(now)
 }
 
 // Disabled says whether the peer has failed by nginx's rules: max_fails were reached and fail_timeout is not over. In a group of
@@ -185,7 +169,7 @@ func (p *Peer) succeeded(run uint64, now time.Time) {
 	defer p.mu.Unlock()
 	if p.runs.Load() == run && p.accessed.Before(p.checked) {
 		if p.fails.Swap(0) >= int64(p.maxFails) {
-			p.startSlowly(now)
+			p.startAllSlowly(now)
 		}
 	}
 }

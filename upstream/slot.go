@@ -35,7 +35,8 @@ func (s State) String() string {
 }
 
 // A peer's state and the number of its slots in use are one atomic word: the state above, the number below. So a slot is
-// taken only while the peer serves, and when a peer that does not serve has none in use, it stays so.
+// taken only while the peer serves, and when a peer that does not serve has none in use, it stays so. Gone is a state of the peer
+// in its group, not of its process, and never in that word.
 const (
 	stateUnit = 1 << 32 // one step of the state
 	slotsMask = stateUnit - 1
@@ -72,17 +73,34 @@ func (p *Peer) occupy() bool {
 		if word >= p.limit {
 			return false
 		}
-		if p.slots.CompareAndSwap(word, word+1) {
-			return true
+		if !p.slots.CompareAndSwap(word, word+1) {
+			continue
 		}
+		if p.gone.Load() { // asked afterwards: whoever sets it looks for slots in use then
+			p.vacate()
+			return false
+		}
+		return true
+	}
+}
+
+// vacate gives a slot back without a word to those that wait.
+func (p *Peer) vacate() {
+	left := p.slots.Add(^uint64(0)) & slotsMask
+	if left == slotsMask {
+		p.slots.Add(1) // or the peer would have another state
+		panic("upstream: slot freed twice")
+	}
+	if left == 0 && p.draining.Load() {
+		p.emptied()
 	}
 }
 
 // taken notes that the peer was chosen. After fail_timeout a disabled peer is let through once per fail_timeout: this is
 // where the next such period begins, as it does for one that was chosen because all others are disabled, too.
 func (p *Peer) taken(now time.Time) {
-	if n := p.requests.Add(1); n == p.spentAt.Load() {
-		go p.group.onSpent(p) // ends with the callback; whoever takes the slot holds locks and a request
+	if n, at := p.requests.Add(1), p.spentAt.Load(); at != 0 && n >= at {
+		p.spent(at)
 	}
 	if p.fails.Load() == 0 {
 		return
@@ -94,22 +112,24 @@ func (p *Peer) taken(now time.Time) {
 	p.mu.Unlock()
 }
 
-// Free gives a slot back; the request that waited longest for it gets it.
-func (p *Peer) Free() {
-	left := p.slots.Add(^uint64(0)) & slotsMask
-	if left == slotsMask {
-		p.slots.Add(1) // or the peer would have another state
-		panic("upstream: slot freed twice")
-	}
-	if left == 0 && p.draining.Load() {
-		p.emptied()
-	}
-	if q := &p.group.queue; q.waiting.Load() > 0 {
-		q.freed(p)
+// spent says once per process that it has had its requests.
+func (p *Peer) spent(at uint64) {
+	if run := p.runs.Load(); p.spentAt.CompareAndSwap(at, 0) && p.spentRun.Swap(run) != run {
+		go p.group.onSpent(p) // ends with the callback; whoever takes the slot holds locks and a request
 	}
 }
 
-// Inflight returns the number of slots in use at this moment, that of a probe included.
+// Free gives a slot back; the request that waited longest for it gets it, one of a former group before those of its successor.
+func (p *Peer) Free() {
+	p.vacate()
+	for _, sharer := range *p.sharers.Load() {
+		if q := &sharer.group.queue; q.waiting.Load() > 0 {
+			q.freed(sharer)
+		}
+	}
+}
+
+// Inflight returns the number of slots in use at this moment by whichever group, that of a probe included.
 func (p *Peer) Inflight() int64 { return int64(p.slots.Load() & slotsMask) }
 
 // Busy returns the number of requests at the peer: of the slots in use those that no probe has. A process that is only probed has
@@ -117,25 +137,34 @@ func (p *Peer) Inflight() int64 { return int64(p.slots.Load() & slotsMask) }
 func (p *Peer) Busy() int64 { return max(p.Inflight()-p.probes.Load(), 0) }
 
 // State returns what is known of the peer's process.
-func (p *Peer) State() State { return State(p.slots.Load() / stateUnit) }
+func (p *Peer) State() State {
+	if p.gone.Load() {
+		return Gone
+	}
+	return State(p.slots.Load() / stateUnit)
+}
 
 // Runs returns the number of the peer's present process: how often the peer has begun to serve or, with GroupOptions.Runs, one
 // that no other process has.
 func (p *Peer) Runs() uint64 { return p.runs.Load() }
 
 // SetState notes what the supervisor knows of the peer's process. A peer that begins to serve starts without failures and
-// is given to the requests that wait; one that ends loses its idle connections. The slots in use stay with their holders. A
-// peer that is Gone stays so.
+// is given to the requests that wait; one that ends loses its idle connections. The slots in use stay with their holders. It is
+// said of the process: the peers that share it have the same state from then on. A peer that is Gone stays so, and Gone is nothing
+// that a process can be.
 func (p *Peer) SetState(state State) {
+	if state == Gone || p.gone.Load() {
+		return
+	}
 	for renewed := false; ; {
 		word := p.slots.Load()
 		old := State(word / stateUnit)
-		if old == state || old == Gone {
+		if old == state {
 			return
 		}
 		if state == Serving && !renewed { // before anybody can take a slot
 			p.renew()
-			p.startSlowly(time.Now())
+			p.startAllSlowly(time.Now())
 			renewed = true
 		}
 		if !p.slots.CompareAndSwap(word, word&slotsMask|uint64(state)*stateUnit) {
@@ -143,13 +172,21 @@ func (p *Peer) SetState(state State) {
 		}
 		if old == Serving {
 			p.ended(time.Now())
-			p.forget()
-			p.CloseIdle()
 		}
-		if q := &p.group.queue; q.waiting.Load() > 0 {
-			q.changed(p, state)
+		for _, sharer := range *p.sharers.Load() {
+			sharer.follow(old, state)
 		}
 		return
+	}
+}
+
+// follow lets the peer's own group act on another state.
+func (p *Peer) follow(old, state State) {
+	if old == Serving {
+		p.CloseIdle()
+	}
+	if q := &p.group.queue; q.waiting.Load() > 0 {
+		q.changed(p, state)
 	}
 }
 
@@ -158,11 +195,13 @@ func (p *Peer) ended(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.endedRun, p.endedAt = p.runs.Load(), now
+	p.forget()
 }
 
-// renew prepares the peer for the requests of another process.
+// renew prepares the peer, and those that share its process, for the requests of another one.
 func (p *Peer) renew() {
 	p.mu.Lock() // what is reported of the process before counts until here
+	defer p.mu.Unlock()
 	p.forget()
 	p.times.forget()
 	if all := p.group.runs; all != nil {
@@ -170,18 +209,27 @@ func (p *Peer) renew() {
 	} else {
 		p.runs.Add(1)
 	}
-	p.mu.Unlock()
-	if g := p.group; g.maxRequests > 0 {
-		p.spentAt.Store(p.requests.Load() + uint64(g.maxRequests+rand.IntN(g.maxRequestsJitter+1)))
+	p.before.Store(p.requests.Load())
+	for _, sharer := range *p.sharers.Load() {
+		sharer.allot()
 	}
 }
 
-// forget drops what was known of the failures and the health of a process.
+// forget drops what was known of the failures and the health of a process; the caller holds the lock.
 func (p *Peer) forget() {
 	p.fails.Store(0)
 	p.diedAt.Store(0)
-	p.health.Store(uint32(Healthy))
-	p.effective.Store(int64(p.weight))
+	for _, sharer := range *p.sharers.Load() {
+		sharer.health.Store(uint32(Healthy))
+		sharer.effective.Store(int64(sharer.weight))
+	}
+}
+
+// allot says how many requests the present process gets, as the peer's group will have it.
+func (p *Peer) allot() {
+	if g := p.group; g.maxRequests > 0 {
+		p.spentAt.Store(p.before.Load() + uint64(g.maxRequests+rand.IntN(g.maxRequestsJitter+1)))
+	}
 }
 
 // Drained blocks until none of the peer's slots is in use. If SetState took the peer out of service before, nobody uses the

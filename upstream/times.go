@@ -20,7 +20,7 @@ type times struct {
 	head, response atomic.Int64 // moving averages in ns; 0: not measured since the process began to serve
 
 	// The attempts under way in one word, so that both numbers always fit each other: their number above, the sum of their
-	// beginnings, in ms since the group was made, below. With a thousand attempts under way the sum overflows after nine years.
+	// beginnings, in ms since the account was made, below. With a thousand attempts under way the sum overflows after nine years.
 	flights atomic.Uint64
 }
 
@@ -83,7 +83,7 @@ func (p *Peer) Depart(now time.Time) Flight {
 	if p.group.flights == NoFlights {
 		return Flight{}
 	}
-	mark := flightUnit + uint64(max(now.Sub(p.group.made).Milliseconds(), 0))
+	mark := flightUnit + uint64(max(now.Sub(p.made).Milliseconds(), 0))
 	p.times.flights.Add(mark)
 	return Flight{p, mark}
 }
@@ -111,5 +111,5 @@ func (p *Peer) FlightTime(now time.Time) time.Duration {
 		return 0
 	}
 	began := int64(word&flightsMask) / n
-	return max(now.Sub(p.group.made)-time.Duration(began)*time.Millisecond, 0)
+	return max(now.Sub(p.made)-time.Duration(began)*time.Millisecond, 0)
 }

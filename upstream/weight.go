@@ -26,6 +26,13 @@ func (p *Peer) startSlowly(now time.Time) {
 	}
 }
 
+// startAllSlowly begins slow_start in all groups that share the process.
+func (p *Peer) startAllSlowly(now time.Time) {
+	for _, sharer := range *p.sharers.Load() {
+		sharer.startSlowly(now)
+	}
+}
+
 // grown returns what slow_start leaves of a weight, in WeightUnits; a weight that is not 0 does not become so.
 func (p *Peer) grown(weight int64, now time.Time) int64 {
 	full := weight * WeightUnit

@@ -44,11 +44,19 @@ type PoisonOptions struct {
 	Supervised bool            // the states of the peers are those of processes; else they are asked by connecting to them
 	Kills      int             // ends of processes that a request must have part in; 0 is 2
 	Hold       time.Duration   // how long it is refused then; 0 is a minute
+
+	// Former is the guard of a group whose place Group takes: what one of the two finds out, both know. nil: there is none.
+	Former *PoisonGuard
 }
 
 // PoisonGuard refuses the requests that end processes. There is one per group, shared by its locations.
 type PoisonGuard struct {
-	opts    PoisonOptions
+	opts PoisonOptions
+	*memory
+}
+
+// memory is what guards find out. It outlives the settings of one, and is shared with the guard of the next ones.
+type memory struct {
 	seed    maphash.Seed
 	known   atomic.Int64  // requests in suspects: while it is 0, nobody has to look
 	refused atomic.Uint64 // requests, since the start
@@ -84,7 +92,7 @@ type end struct {
 	killed bool     // because of one of them, which is known: the others are innocent
 }
 
-// NewPoisonGuard returns a guard that suspects nobody.
+// NewPoisonGuard returns a guard that suspects whom the former one does; without one, nobody.
 func NewPoisonGuard(opts PoisonOptions) *PoisonGuard {
 	if opts.Kills == 0 {
 		opts.Kills = 2
@@ -92,7 +100,13 @@ func NewPoisonGuard(opts PoisonOptions) *PoisonGuard {
 	if opts.Hold == 0 {
 		opts.Hold = time.Minute
 	}
-	return &PoisonGuard{opts: opts, seed: maphash.MakeSeed(), suspects: map[uint64]*suspect{}}
+	g := &PoisonGuard{opts: opts}
+	if former := opts.Former; former != nil {
+		g.memory, g.opts.Former = former.memory, nil // or with it its group would be kept
+	} else {
+		g.memory = &memory{seed: maphash.MakeSeed(), suspects: map[uint64]*suspect{}}
+	}
+	return g
 }
 
 // shapeOf returns the fingerprint of a request. The order of its parameters is no part of it.
@@ -199,7 +213,7 @@ func (g *PoisonGuard) makeRoom(now time.Time) {
 func (g *PoisonGuard) endOf(v visit, now time.Time) *end {
 	g.ends = slices.DeleteFunc(g.ends, func(e *end) bool { return now.Sub(e.at) > 10*together })
 	for _, e := range g.ends {
-		if e.visit == v {
+		if e.is(v) {
 			return e
 		}
 	}
@@ -224,7 +238,7 @@ type trail []*suspicion
 
 // has says whether the exchange was at a process that seemed to end.
 func (t *trail) has(v visit) bool {
-	return slices.ContainsFunc(*t, func(s *suspicion) bool { return s.end.visit == v })
+	return slices.ContainsFunc(*t, func(s *suspicion) bool { return s.end.is(v) })
 }
 
 // suspect notes that the request of ex, whose attempt began then, was at a process when its connection ended; the slot is held
@@ -295,7 +309,7 @@ func (g *PoisonGuard) hasOtherCause(s *suspicion) bool {
 		return len(others) > 0
 	}
 	sameAt := func(v visit) bool {
-		return slices.ContainsFunc(g.ends, func(e *end) bool { return e.visit == v && slices.Contains(e.shapes, s.shape) })
+		return slices.ContainsFunc(g.ends, func(e *end) bool { return e.is(v) && slices.Contains(e.shapes, s.shape) })
 	}
 	return slices.ContainsFunc(others, func(v visit) bool { return !sameAt(v) })
 }

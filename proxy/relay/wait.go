@@ -26,6 +26,11 @@ type visit struct {
 	run  uint64 // its process, by Peer.Runs
 }
 
+// is says whether both were at the same process, maybe through the peers of a group and of its successor.
+func (v visit) is(other visit) bool {
+	return v.run == other.run && (v.peer == other.peer || v.peer.Shares(other.peer))
+}
+
 // take chooses the peer of the next attempt and takes its slot; free gives it back.
 func (r *run) take() error {
 	p, err := r.pick()

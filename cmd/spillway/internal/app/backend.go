@@ -200,15 +200,14 @@ func (b *backend) drain(ctx context.Context, port int) {
 	}
 }
 
-// busy counts the exchanges at a port.
+// busy counts the exchanges at a port, those of all groups: they share the process.
 func (b *backend) busy(port int) int64 {
-	total := int64(0)
 	for _, g := range b.joined() {
 		if p := g.peer(port); p != nil {
-			total += p.Busy()
+			return p.Busy()
 		}
 	}
-	return total
+	return 0
 }
 
 // endBackend stops the processes; it returns when they are gone.

@@ -41,7 +41,7 @@ func (a *App) buildBridge(p *plan) error {
 		change := p.changed[c]
 		change.backend.hold()
 		both := slices.Concat(change.before.Ports, missingIn(change.before.Ports, change.after.Ports))
-		wide, err := a.newGroup(u, both, change.backend)
+		wide, err := a.newGroup(u, both, change.backend, g)
 		if err != nil {
 			change.backend.letGo()
 			return fmt.Errorf("upstream %s: %w", u.Name, err)

@@ -37,14 +37,14 @@ func TestReload_ProcessesMoveAfterTheRequestsThatWait(t *testing.T) {
 	reloaded := make(chan error, 1)
 	next := parse(t, r.dir, config(port[2], port[3]))
 	go func() { reloaded <- r.Reload(t.Context(), next) }() // ends with the requests
-	impatient := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	served := 0
-	eventually(t, "new requests are served by the bridge", func() bool {
+	impatient := &http.Client{Timeout: 100 * time.Millisecond, Transport: &http.Transport{DisableKeepAlives: true}}
+	eventually(t, "new requests wait in the bridge", func() bool {
+		before := r.Status().Upstreams[0].Queue.Total
 		if response, err := impatient.Get("http://" + addr); err == nil {
 			response.Body.Close()
-			served++
+			t.Fatal("a request is served at a process that is busy")
 		}
-		return served == 100 || r.Status().Upstreams[0].Peers[0].Process.State == "draining"
+		return r.Status().Upstreams[0].Queue.Total == before
 	})
 	if err := os.WriteFile(gate, nil, 0o600); err != nil {
 		t.Fatal(err)

@@ -30,8 +30,9 @@ type group struct {
 }
 
 // newGroup makes the group of an upstream and, with a backend, joins it, so that the peers get the states of its processes.
-// The last generation that uses the group gives the backend up.
-func (a *App) newGroup(u *configs.Upstream, ports []int, b *backend) (*group, error) {
+// The last generation that uses the group gives the backend up. What is known of the processes, and of the requests that end
+// them, it takes over from former, the group of that name in the generation before; nil: there is none.
+func (a *App) newGroup(u *configs.Upstream, ports []int, b *backend, former *group) (*group, error) {
 	protocol, err := newProtocol(u, configs.Script{}, a.opts.Version)
 	if err != nil {
 		return nil, err
@@ -48,6 +49,7 @@ func (a *App) newGroup(u *configs.Upstream, ports []int, b *backend) (*group, er
 		Retries: upstream.RetryBudget{Percent: u.RetryBudget.Percent, Min: u.RetryBudget.Min},
 		Flights: newFlights(&u.Method),
 		Peers:   newPeers(u, ports), Runs: &a.runs,
+		Probed: u.Health != nil, Kin: kin(b, former),
 	}
 	if u.Health != nil && u.Health.Mandatory {
 		opts.Initial = upstream.Unhealthy
@@ -63,11 +65,14 @@ func (a *App) newGroup(u *configs.Upstream, ports []int, b *backend) (*group, er
 		return nil, err
 	}
 	if guard := u.PoisonGuard; guard.Kills > 0 {
-		g.poison = relay.NewPoisonGuard(relay.PoisonOptions{
-			Group: g.peers, Supervised: b != nil, Kills: guard.Kills, Hold: time.Duration(guard.Hold),
-		})
+		poison := relay.PoisonOptions{Group: g.peers, Supervised: b != nil, Kills: guard.Kills, Hold: time.Duration(guard.Hold)}
+		if former != nil {
+			poison.Former = former.poison
+		}
+		g.poison = relay.NewPoisonGuard(poison)
 	}
 	if err := a.startChecker(g); err != nil {
+		g.peers.Close()
 		return nil, err
 	}
 	g.end = g.close
@@ -75,6 +80,19 @@ func (a *App) newGroup(u *configs.Upstream, ports []int, b *backend) (*group, er
 		b.join(g)
 	}
 	return g, nil
+}
+
+// kin are the groups whose peers may be the same processes, the latest first: those of the backend, whatever generation has them,
+// or without a backend the one before. Somebody else's process at an address is another one than ours there.
+func kin(b *backend, former *group) (groups []*upstream.Group) {
+	if b != nil {
+		for _, g := range slices.Backward(b.joined()) {
+			groups = append(groups, g.peers)
+		}
+	} else if former != nil && former.backend == nil {
+		groups = append(groups, former.peers)
+	}
+	return groups
 }
 
 func newQueue(q *configs.Queue) upstream.Queue {

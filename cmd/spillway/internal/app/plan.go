@@ -61,7 +61,7 @@ func (a *App) assembleGroup(p *plan, u *configs.Upstream, ports []int) (*group, 
 		return old, nil
 	}
 	if u.Backend == nil {
-		g, err := a.newGroup(u, nil, nil)
+		g, err := a.newGroup(u, nil, nil, old)
 		if err == nil {
 			a.follow(g, old, &p.next.config.Resolver)
 		}
@@ -71,7 +71,7 @@ func (a *App) assembleGroup(p *plan, u *configs.Upstream, ports []int) (*group, 
 	if err != nil {
 		return nil, err
 	}
-	g, err := a.newGroup(u, ports, b)
+	g, err := a.newGroup(u, ports, b, old)
 	if err != nil {
 		b.letGo()
 	}

@@ -119,7 +119,7 @@ type PeerStatus struct {
 	State        string         `json:"state"`          // up, down (by configuration), drain, coming, away (see its process), disabled (by failures), unhealthy (by probes), leaving
 	Weight       int            `json:"weight"`
 	Backup       bool           `json:"backup,omitempty"`
-	Inflight     int64          `json:"inflight"`
+	Inflight     int64          `json:"inflight"` // those that began before a reload included, as in the next two
 	Requests     uint64         `json:"requests"`
 	Failures     uint64         `json:"failures"`
 	Fails        int            `json:"fails"`            // that count at present
