@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -247,8 +248,18 @@ func TestChecker_LeavesABusyPeerAlone(t *testing.T) {
 
 func TestChecker_FirstSuccessIsEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHarness(t, 1, func(g *upstream.GroupOptions, _ *health.Options) { g.Initial = upstream.Unhealthy })
-		h.become(sick)
+		var asked atomic.Bool
+		h := newHarness(t, 1, func(g *upstream.GroupOptions, o *health.Options) {
+			g.Initial = upstream.Unhealthy
+			probe := o.Probe
+			o.Probe = func(ctx context.Context, p *upstream.Peer) error {
+				err := probe(ctx, p)
+				if !asked.Swap(true) { // the first probe is on its way when newHarness returns
+					err = errSick
+				}
+				return err
+			}
+		})
 		h.await(1)
 		h.want("before the first success", upstream.Unhealthy, 0, 0)
 		h.become(well)
