@@ -121,10 +121,11 @@ func TestHandler_LeavesTheQueue(t *testing.T) {
 
 // process is a peer at a fixed address that ends and is started again.
 type process struct {
-	t      *testing.T
-	addr   string
-	server *http.Server
-	peer   *upstream.Peer // set when there is a group
+	t        *testing.T
+	addr     string
+	listener net.Listener
+	server   *http.Server
+	peer     *upstream.Peer // set when there is a group
 }
 
 func newProcess(t *testing.T) *process {
@@ -137,21 +138,25 @@ func newProcess(t *testing.T) *process {
 
 func (p *process) start() {
 	p.t.Helper()
-	var l net.Listener
 	until(p.t, "the address is free", func() (ok bool) {
 		var err error
-		l, err = net.Listen("tcp", p.addr)
+		p.listener, err = net.Listen("tcp", p.addr)
 		return err == nil
 	})
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("good"))
 	})}
 	p.server = server
-	go func() { _ = server.Serve(l) }() // ends with Close
+	listener := p.listener
+	go func() { _ = server.Serve(listener) }() // ends with Close
 }
 
-// end ends the process as a crash does: nobody listens, and its connections are closed.
-func (p *process) end() { _ = p.server.Close() }
+// end ends the process as a crash does: nobody listens, and its connections are closed. The server closes the listener, too,
+// but only once Serve has begun.
+func (p *process) end() {
+	_ = p.listener.Close()
+	_ = p.server.Close()
+}
 
 // processes returns processes, and a rig whose peers they are.
 func processes(t *testing.T, n int, group func(*upstream.GroupOptions)) ([]*process, *rig) {
@@ -187,7 +192,11 @@ func TestHandler_CrashCostsNoRequest(t *testing.T) {
 			p.end()
 		}
 		c := r.connect().send(request(method, "/", "body"))
-		<-waits
+		select {
+		case <-waits:
+		case <-time.After(patience):
+			t.Fatalf("%s: nobody waits\n%s", method, r.log)
+		}
 		all[1].start()
 		all[1].peer.SetState(upstream.Serving)
 		c.response(method).want(t, 200, []byte("good"))
