@@ -112,7 +112,11 @@ func (r *reader) finishService(p *Peer) {
 // refuseNameOnly refuses what only a name can have.
 func (r *reader) refuseNameOnly(p *Peer) {
 	if p.Places.Has("resolve") {
-		r.problems = append(r.problems, p.Places.At("resolve").problem("is for a host name; %s is an address already", quote(p.Address)))
+		what := quote(p.Address)
+		if p.Network == "unix" {
+			what = "a socket"
+		}
+		r.problems = append(r.problems, p.Places.At("resolve").problem("is for a host name; %s is an address already", what))
 	}
 }
 

@@ -65,7 +65,7 @@ func chaotic(r *upstreamtest.Request) upstreamtest.Answer {
 	case 7:
 		a.Fault = upstreamtest.CloseAfter
 	case 11:
-		a.Fault = upstreamtest.ResetInBody
+		a.Fault, a.Undeclared = upstreamtest.ResetInBody, a.Undeclared && resetWords != "" // where a reset looks like an end, as above
 	case 17:
 		if r.Sequence > 1 {
 			a.Fault = upstreamtest.CloseBeforeHead

@@ -3,6 +3,7 @@ package relay_test
 import (
 	"errors"
 	"net"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -10,6 +11,12 @@ import (
 
 // resetWords are those of a connection that was reset.
 const resetWords = "recv() failed (104: Connection reset by peer)"
+
+// openDescriptors counts those of this process.
+func openDescriptors() int {
+	entries, _ := os.ReadDir("/proc/self/fd")
+	return len(entries)
+}
 
 // unreachable returns an address at which connections are neither taken nor refused: the queue of its listener is full, so the
 // kernel drops whoever asks.

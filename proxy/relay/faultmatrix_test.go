@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
-	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -64,12 +63,6 @@ func TestFaultMatrix(t *testing.T) {
 			until(t, "all descriptors are closed", func() bool { return openDescriptors() <= descriptors })
 		})
 	}
-}
-
-// openDescriptors counts those of this process; 0 where the system does not tell.
-func openDescriptors() int {
-	entries, _ := os.ReadDir("/proc/self/fd")
-	return len(entries)
 }
 
 func (f *fault) run(t *testing.T, wire upstreamtest.Wire) {

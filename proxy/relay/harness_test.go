@@ -436,15 +436,20 @@ func answer(a upstreamtest.Answer) func(*upstreamtest.Request) upstreamtest.Answ
 // good is the handler of a peer that works.
 var good = answer(upstreamtest.Answer{Body: []byte("good")})
 
-// refusing returns the address of a peer that refuses connections.
+// refusing returns the address of a peer that refuses connections. Its port is held on another address, so that nobody else
+// gets it, such as the rig itself.
 func refusing(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Cleanup(func() { _ = listener.Close() })
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net.JoinHostPort("127.0.0.2", port)
 }
 
 // at returns the peers at the addresses, with nginx's defaults.

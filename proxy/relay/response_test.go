@@ -171,7 +171,7 @@ func TestHandler_NeverCompletesCutResponse(t *testing.T) {
 					t.Parallel()
 					for _, unbuffer := range []bool{false, true} {
 						for _, undeclared := range []bool{false, true} {
-							if undeclared && (fault == upstreamtest.ShortBody || fault == upstreamtest.CloseInBody && wire.OneShot()) {
+							if undeclared && (fault == upstreamtest.ShortBody || endsLike(fault, wire)) {
 								continue // nothing is short of what was not declared
 							}
 							for _, size := range []int{100, 5000, 100000} {
@@ -183,6 +183,11 @@ func TestHandler_NeverCompletesCutResponse(t *testing.T) {
 			}
 		})
 	}
+}
+
+// endsLike says whether a fault in a body looks like the end of one that was not declared. Wine shows a reset as an end.
+func endsLike(fault upstreamtest.Fault, wire upstreamtest.Wire) bool {
+	return wire.OneShot() && (fault == upstreamtest.CloseInBody || fault == upstreamtest.ResetInBody && resetWords == "")
 }
 
 func cutResponse(t *testing.T, wire upstreamtest.Wire, a upstreamtest.Answer, unbuffer bool) {
