@@ -77,24 +77,23 @@ func (p *Peer) dial(timeouts Timeouts) (*Conn, error) {
 // Refuses says whether nobody listens at the peer: a connection is made, and closed if it comes about. It takes as long as patience
 // at most; a peer that says nothing for so long does not refuse.
 func (p *Peer) Refuses(patience time.Duration) bool {
-	dialer := net.Dialer{Timeout: patience, KeepAlive: -1}
-	nc, err := dialer.Dial(p.network, p.target)
-	if err == nil {
-		_ = nc.Close()
-		return false
-	}
-	failure, ok := errors.AsType[*Error](connectError(err))
-	return ok && failure.Kind == Refused
+	err := p.knock(patience)
+	return err != nil && connectError(err).Kind == Refused
 }
 
 // accepts says whether a connection to the peer comes about within patience; it is closed then.
 func (p *Peer) accepts(patience time.Duration) bool {
+	return p.knock(patience) == nil
+}
+
+// knock makes a connection to the peer within patience, and closes it.
+func (p *Peer) knock(patience time.Duration) error {
 	dialer := net.Dialer{Timeout: patience, KeepAlive: -1}
 	nc, err := dialer.Dial(p.network, p.target)
 	if err == nil {
 		_ = nc.Close()
 	}
-	return err == nil
+	return err
 }
 
 // connectError tells a dial that ran into its timeout from one that was refused, and from one that had no socket: that is
