@@ -1,12 +1,13 @@
 // Command bench compares spillway with nginx, HAProxy, lighttpd and Caddy on this machine: the same peers, equivalent
 // configurations, the same load.
 //
-//	bench [-case NAME,...] [-proxies NAME,...] [-spillway FILE] [-rounds N] [-length TIME] [-svg FILE]
+//	bench [-case NAME,...] [-proxies NAME,...] [-spillway FILE] [-rounds N] [-length TIME] [-closed] [-svg FILE]
 //
 // Eight cheap peers run in this process, the clients in one of their own. Each proxy is loaded in turn, round by round, so that
 // what else the machine does hits all. The measure is the CPU time that the proxy's processes took for a request, as the
 // kernel counts it; unlike requests per second, it depends little on who else wanted the CPU. It is taken in a closed loop. How
-// long a request takes is measured in an open loop, from when it was due, at half of the requests per second of the closed one.
+// long a request takes is measured in an open loop, from when it was due, at half of the requests per second of the closed one;
+// -closed leaves that out.
 //
 // The result is Markdown on standard output, and a plot of the ratios. It needs Linux's /proc.
 package main
@@ -33,6 +34,7 @@ type plan struct {
 	commands  []program.Command
 	rounds    int
 	length    time.Duration // of one round
+	closed    bool          // no open loop
 	svg       string        // file of the plot; empty: there is none
 }
 
@@ -80,6 +82,7 @@ func readPlan(args []string) (*plan, error) {
 	spillway := flags.String(spillwayName, spillwayName, "spillway's program")
 	flags.IntVar(&p.rounds, "rounds", 5, "rounds for each proxy")
 	flags.DurationVar(&p.length, "length", 2*time.Second, "length of one round")
+	flags.BoolVar(&p.closed, "closed", false, "leave out the open loop: CPU time, no latencies")
 	flags.StringVar(&p.svg, "svg", "", "file for the plot")
 	if err := flags.Parse(args); err != nil {
 		return nil, err

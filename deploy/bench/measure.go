@@ -54,8 +54,8 @@ func compare(ctx context.Context, p *plan, s *scenario) ([]result, error) {
 		}
 		return err
 	})
-	if err != nil {
-		return nil, err
+	if err != nil || p.closed {
+		return results, err
 	}
 	rates := halfLoad(results)
 	err = interleave(ctx, p.rounds, results, func(i int) error {

@@ -57,8 +57,13 @@ func find(wanted []string, files map[string]string) []program.Command {
 // setting is what the templates are given besides.
 type setting struct {
 	Conns       int // clients
+	Kept        int // idle connections that a program keeps to its peers, where nginx's two workers keep Conns each
 	Connections int // of clients and to peers, and some more
 	Log         bool
+}
+
+func newSetting(s *scenario) setting {
+	return setting{Conns: s.conns, Kept: 2 * s.conns, Connections: 2*s.conns + 1024, Log: !s.noLog}
 }
 
 // startProxies starts the proxies of the plan before the same peers. The caller stops them, also after an error.
@@ -66,7 +71,7 @@ func startProxies(ctx context.Context, p *plan, s *scenario, peers []string) ([]
 	var proxies []*program.Program
 	for i := range p.commands {
 		c := p.commands[i]
-		c.Templates, c.Protocol, c.Peers, c.More = templates, s.protocol, peers, setting{s.conns, 2*s.conns + 1024, !s.noLog}
+		c.Templates, c.Protocol, c.Peers, c.More = templates, s.protocol, peers, newSetting(s)
 		started, err := program.Start(ctx, c)
 		if err != nil {
 			return proxies, err

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+	"text/template"
+
+	"spillway/deploy/internal/program"
+)
+
+// fill fills in the configuration of a program, as package program does.
+func fill(t *testing.T, name string, s scenario) string {
+	t.Helper()
+	all := commands()
+	c := all[slices.IndexFunc(all, func(c program.Command) bool { return c.Name == name })]
+	parsed, err := template.ParseFS(templates, c.Template)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	err = parsed.Execute(&text, struct {
+		Addr, Folder, Protocol string
+		Peers                  []string
+		More                   setting
+	}{"127.0.0.1:8080", "/tmp/x", s.protocol, []string{"127.0.0.1:9001", "127.0.0.1:9002"}, newSetting(&s)})
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return text.String()
+}
+
+func TestTemplates_SayWhatAScenarioWants(t *testing.T) {
+	f := func(name string, s scenario, wanted ...string) {
+		t.Helper()
+		text := fill(t, name, s)
+		for _, want := range wanted {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is missing in\n%s", want, text)
+			}
+		}
+	}
+	// What nginx's two workers keep together, the others keep at once.
+	http := scenario{protocol: "http", conns: 64}
+	f("nginx", http, "keepalive 64;", "server 127.0.0.1:9002;", "access_log /tmp/x/access.log")
+	f("spillway", http, "keepalive: 128", "- 127.0.0.1:9002", "path: /tmp/x/access.log")
+	f("caddy", http, "keepalive_idle_conns 128", "127.0.0.1:9002", "output file /tmp/x/access.log")
+	f("haproxy", http, "127.0.0.1:9002", "option httplog")
+	f("lighttpd", http, `"port" => 9002`, "proxy.server", "/tmp/x/access.log")
+
+	quiet := scenario{protocol: "fastcgi", conns: 64, noLog: true}
+	f("nginx", quiet, "fastcgi_pass", "access_log off")
+	f("spillway", quiet, "protocol: fastcgi", "access_log: off")
+	f("caddy", quiet, "transport fastcgi")
+	f("haproxy", quiet, "proto fcgi")
+	f("lighttpd", quiet, "fastcgi.server")
+}
