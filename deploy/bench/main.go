@@ -51,6 +51,9 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	if len(args) == 2 && args[0] == "load" {
 		return loadCommand(ctx, args[1], in, out)
 	}
+	if len(args) > 0 && args[0] == "wine" {
+		return wineCommand(ctx, args[1:], out)
+	}
 	p, err := readPlan(args)
 	if err != nil {
 		return err
