@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"slices"
@@ -88,11 +89,12 @@ func sleep(ctx context.Context, length time.Duration) error {
 type client struct {
 	order   *order
 	request []byte
-	conn    net.Conn // nil: there is none
+	tls     *tls.Config // nil: without TLS
+	conn    net.Conn    // nil: there is none
 	in      *bufio.Reader
 }
 
-func newClient(o *order) *client {
+func newClient(o *order, config *tls.Config) *client {
 	method, more := "GET", ""
 	if o.Post > 0 {
 		method, more = "POST", fmt.Sprintf("Content-Type: text/plain\r\nContent-Length: %d\r\n", o.Post)
@@ -100,10 +102,11 @@ func newClient(o *order) *client {
 	if o.Fresh {
 		more += "Connection: close\r\n"
 	}
-	head := method + " /bench HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nAccept: */*\r\n" + more + "\r\n"
+	head := method + " /bench HTTP/1.1\r\nHost: " + hostName + "\r\nUser-Agent: bench\r\nAccept: */*\r\n" + more + "\r\n"
 	return &client{
 		order:   o,
 		request: append([]byte(head), bytes.Repeat([]byte("x"), o.Post)...),
+		tls:     config,
 		// Large answers are read in larger pieces, as their clients do.
 		in: bufio.NewReaderSize(nil, min(max(o.Size, 4<<10), 64<<10)),
 	}
@@ -133,6 +136,9 @@ func (c *client) dial(ctx context.Context) error {
 	conn, err := dialer.DialContext(ctx, "tcp", c.order.Addr)
 	if err != nil {
 		return err
+	}
+	if c.tls != nil {
+		conn = tls.Client(conn, c.tls) // shakes hands when the request is written
 	}
 	c.conn = conn
 	c.in.Reset(conn)

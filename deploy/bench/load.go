@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ type order struct {
 	Size, Post int // of the bodies, as in scenario
 	Conns      int
 	Fresh      bool
+	TLS        string // the file with the proxy's certificate; empty is without TLS
 	Length     time.Duration
 	Rate       float64 // requests per second, over all clients; 0 is a closed loop
 }
@@ -127,9 +129,16 @@ func textOf(err error) string {
 // connect makes the clients, one after the other: so many at once would not fit in the queue of a listener. The caller closes
 // them, also after an error.
 func connect(ctx context.Context, o *order) ([]*client, error) {
+	var config *tls.Config
+	if o.TLS != "" {
+		var err error
+		if config, err = clientTLS(o.TLS); err != nil {
+			return nil, err
+		}
+	}
 	var all []*client
 	for range o.Conns {
-		c := newClient(o)
+		c := newClient(o, config)
 		all = append(all, c)
 		if err := c.ask(ctx); err != nil {
 			return all, err

@@ -58,9 +58,21 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	folder, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	certificate, err := writeCertificate(folder)
+	if err != nil {
+		return err
+	}
 	var results []result
 	for i := range p.scenarios {
 		s := &p.scenarios[i]
+		if s.tls {
+			s.certificate = certificate
+		}
 		more, err := compare(ctx, p, s)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name(), err)

@@ -33,12 +33,9 @@ func compare(ctx context.Context, p *plan, s *scenario) ([]result, error) {
 		return compareIdle(ctx, p, s, set.Addrs)
 	}
 
-	proxies, err := startProxies(ctx, p, s, set.Addrs)
+	results := newResults(p, s)
+	proxies := startProxies(ctx, p, s, set.Addrs, results)
 	defer stopProxies(proxies)
-	if err != nil {
-		return nil, err
-	}
-	results := newResults(s, proxies)
 	err = interleave(ctx, 1, results, func(i int) error {
 		_, err := measure(ctx, proxies[i], s.order(warmUp, 0))
 		return err
@@ -71,15 +68,9 @@ func compare(ctx context.Context, p *plan, s *scenario) ([]result, error) {
 
 // order is for the clients of one round; the address comes later.
 func (s *scenario) order(length time.Duration, rate float64) order {
-	return order{Size: s.size, Post: s.post, Conns: s.conns, Fresh: s.fresh, Length: length, Rate: rate}
-}
-
-func newResults(s *scenario, proxies []*program.Program) []result {
-	results := make([]result, len(proxies))
-	for i, proxy := range proxies {
-		results[i] = result{scenario: *s, proxy: proxy.Name}
+	return order{
+		Size: s.size, Post: s.post, Conns: s.conns, Fresh: s.fresh, TLS: s.certificate, Length: length, Rate: rate,
 	}
-	return results
 }
 
 // interleave lets all proxies have their rounds, as neighbours in time have the same machine. The error is that of ctx.
@@ -90,19 +81,18 @@ func interleave(ctx context.Context, rounds int, results []result, round func(i 
 			if n%2 == 1 {
 				i = len(results) - 1 - i
 			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if results[i].failed != nil {
 				continue
 			}
 			if err := round(i); err != nil {
-				log.Printf("%s: %s is left out: %v", results[i].scenario.name(), results[i].proxy, err)
-				results[i].failed = err
-			}
-			if err := ctx.Err(); err != nil {
-				return err
+				results[i].leaveOut(err)
 			}
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 // measure lets clients make requests for a while, and looks at what the proxy takes meanwhile.
@@ -137,22 +127,17 @@ func measure(ctx context.Context, proxy *program.Program, o order) (round, error
 
 // compareIdle measures the memory of idle clients, each time with proxies that have had no others.
 func compareIdle(ctx context.Context, p *plan, s *scenario, peers []string) ([]result, error) {
-	var results []result
+	results := newResults(p, s)
 	for range p.rounds {
-		proxies, err := startProxies(ctx, p, s, peers)
-		if err == nil {
-			if results == nil {
-				results = newResults(s, proxies)
+		proxies := startProxies(ctx, p, s, peers, results)
+		err := interleave(ctx, 1, results, func(i int) error {
+			r, err := measureIdle(ctx, proxies[i], s.order(0, 0))
+			if err == nil {
+				log.Printf("%s: %s", s.name(), r.describe(proxies[i].Name))
+				results[i].idle = append(results[i].idle, r)
 			}
-			err = interleave(ctx, 1, results, func(i int) error {
-				r, err := measureIdle(ctx, proxies[i], s.order(0, 0))
-				if err == nil {
-					log.Printf("%s: %s", s.name(), r.describe(proxies[i].Name))
-					results[i].idle = append(results[i].idle, r)
-				}
-				return err
-			})
-		}
+			return err
+		})
 		stopProxies(proxies)
 		if err != nil {
 			return nil, err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"embed"
+	"errors"
 	"log"
 	"os/exec"
 	"slices"
@@ -60,29 +61,41 @@ type setting struct {
 	Kept        int // idle connections that a program keeps to its peers, where nginx's two workers keep Conns each
 	Connections int // of clients and to peers, and some more
 	Log         bool
+	Certificate string // as in scenario
 }
 
 func newSetting(s *scenario) setting {
-	return setting{Conns: s.conns, Kept: 2 * s.conns, Connections: 2*s.conns + 1024, Log: !s.noLog}
+	return setting{Conns: s.conns, Kept: 2 * s.conns, Connections: 2*s.conns + 1024, Log: !s.noLog, Certificate: s.certificate}
 }
 
-// startProxies starts the proxies of the plan before the same peers. The caller stops them, also after an error.
-func startProxies(ctx context.Context, p *plan, s *scenario, peers []string) ([]*program.Program, error) {
-	var proxies []*program.Program
+// startProxies starts the proxies of the plan before the same peers, and leaves those out that do not start. The caller stops
+// them.
+func startProxies(ctx context.Context, p *plan, s *scenario, peers []string, results []result) []*program.Program {
+	proxies := make([]*program.Program, len(p.commands))
 	for i := range p.commands {
 		c := p.commands[i]
+		if results[i].failed != nil {
+			continue
+		}
+		if s.tls && c.Name == spillwayName {
+			results[i].leaveOut(errors.New("it does not speak TLS to clients"))
+			continue
+		}
 		c.Templates, c.Protocol, c.Peers, c.More = templates, s.protocol, peers, newSetting(s)
 		started, err := program.Start(ctx, c)
 		if err != nil {
-			return proxies, err
+			results[i].leaveOut(err)
+			continue
 		}
-		proxies = append(proxies, started)
+		proxies[i] = started
 	}
-	return proxies, nil
+	return proxies
 }
 
 func stopProxies(proxies []*program.Program) {
 	for _, p := range proxies {
-		p.Stop()
+		if p != nil {
+			p.Stop()
+		}
 	}
 }

@@ -55,4 +55,28 @@ func TestTemplates_SayWhatAScenarioWants(t *testing.T) {
 	f("caddy", quiet, "transport fastcgi")
 	f("haproxy", quiet, "proto fcgi")
 	f("lighttpd", quiet, "fastcgi.server")
+
+	secret := scenario{protocol: "http", conns: 64, certificate: "/tmp/c.pem"}
+	f("nginx", secret, "backlog=4096 ssl;", "ssl_certificate /tmp/c.pem;", "ssl_certificate_key /tmp/c.pem;")
+	f("caddy", secret, "https://localhost:8080 {", "tls /tmp/c.pem /tmp/c.pem {")
+	f("haproxy", secret, "ssl crt /tmp/c.pem")
+	f("lighttpd", secret, "mod_openssl", `ssl.pemfile = "/tmp/c.pem"`)
+}
+
+func TestCompare_GoesOnWithoutWhatDoesNotStart(t *testing.T) {
+	f := func(name, protocol, want string, s scenario) {
+		t.Helper()
+		p := &plan{rounds: 1, commands: []program.Command{{Name: name, File: "/no/such/program", Template: "nginx.conf.tmpl"}}}
+		s.protocol = protocol
+		results, err := compare(t.Context(), p, &s)
+		if err != nil || len(results) != 1 || results[0].proxy != name {
+			t.Fatalf("%s: got %+v, %v, want one result", name, results, err)
+		}
+		if got := results[0].failed; got == nil || !strings.Contains(got.Error(), want) {
+			t.Errorf("%s: got %v, want %q", name, got, want)
+		}
+	}
+	f(nginxName, "http", "/no/such/program", scenario{kind: "small"})
+	f(nginxName, "fastcgi", "/no/such/program", scenario{kind: "idle", idle: true})
+	f(spillwayName, "http", "does not speak TLS", scenario{kind: "tls", tls: true})
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log"
 	"slices"
 	"strings"
 	"time"
@@ -54,6 +55,21 @@ type result struct {
 	idle     []idleRound
 	ratio    float64 // median of the CPU per request over nginx's in the same round; 0 without nginx
 	failed   error   // then it has not had all rounds
+}
+
+// newResults is before the first round.
+func newResults(p *plan, s *scenario) []result {
+	results := make([]result, len(p.commands))
+	for i := range results {
+		results[i] = result{scenario: *s, proxy: p.commands[i].Name}
+	}
+	return results
+}
+
+// leaveOut ends the part of a proxy in a scenario.
+func (r *result) leaveOut(err error) {
+	log.Printf("%s: %s is left out: %v", r.scenario.name(), r.proxy, err)
+	r.failed = err
 }
 
 // halfLoad says at how many requests per second each proxy shows how long they take: half of what it can, and no more than

@@ -17,6 +17,9 @@ type scenario struct {
 	fresh    bool   // each request has a connection of its own
 	idle     bool   // the clients ask once, and stay connected
 	noLog    bool   // no access log
+	tls      bool   // the clients speak TLS
+
+	certificate string // of the proxies, with its key: a file; set when the scenario is to be measured; empty without TLS
 }
 
 func (s *scenario) name() string { return s.kind + "-" + s.protocol }
@@ -43,7 +46,11 @@ func scenarios() []scenario {
 			all = append(all, s)
 		}
 	}
-	return all
+	// What TLS costs has nothing to do with the protocol of the peers.
+	return append(all,
+		scenario{kind: "tls", protocol: "http", about: "1 KB, 64 clients, TLS 1.3", size: kilobyte, conns: 64, tls: true},
+		scenario{kind: "freshtls", protocol: "http", about: "the same, a new connection for each request", size: kilobyte, conns: 64, fresh: true, tls: true},
+	)
 }
 
 // choose finds scenarios by a list of names; the empty one is all.

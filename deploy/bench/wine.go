@@ -108,16 +108,13 @@ func compareUnderWine(ctx context.Context, p *plan, s *scenario, report *strings
 		return err
 	}
 	defer set.Close()
-	proxies, err := startProxies(ctx, p, s, set.Addrs)
+	results := newResults(p, s)
+	proxies := startProxies(ctx, p, s, set.Addrs, results)
 	defer stopProxies(proxies)
-	if err != nil {
-		return err
-	}
 	server, err := wineserver(os.Getenv("WINEPREFIX"))
 	if err != nil {
 		return err
 	}
-	results := newResults(s, proxies)
 	rounds := make([][]wineRound, len(proxies))
 	// One more, in which all warm up.
 	err = interleave(ctx, 1+p.rounds, results, func(i int) error {
@@ -131,9 +128,9 @@ func compareUnderWine(ctx context.Context, p *plan, s *scenario, report *strings
 	}
 	for i := range results {
 		if err := results[i].failed; err != nil {
-			return fmt.Errorf("%s: %w", proxies[i].Name, err)
+			return fmt.Errorf("%s: %w", results[i].proxy, err)
 		}
-		fmt.Fprintln(report, wineRow(s.name(), proxies[i].Name, rounds[i][1:], rounds[0][1:]))
+		fmt.Fprintln(report, wineRow(s.name(), results[i].proxy, rounds[i][1:], rounds[0][1:]))
 	}
 	return nil
 }
