@@ -26,9 +26,9 @@
 //  7. Speak: upstream/http1, upstream/fastcgi, upstream/scgi or upstream/uwsgi sends the request and receives the head. On
 //     failure proxy/relay/retry.go goes back to 6, if the budget allows it (upstream/budget.go) and the request is not what
 //     ends processes (proxy/relay/poison.go), or to proxy/errors.go.
-//  8. Pump and spill: proxy/relay/response.go. A small response goes to the client in one write with its head. A larger
-//     or slower one goes through buffering/pipe.go: filled at the peer's speed, first in memory, then in the spill file;
-//     delivered at the client's speed. The connection to the peer is given back with the peer's last byte. After a 101 both
+//  8. Carry, pump and spill: proxy/relay/response.go. A small response goes to the client in one write with its head. A larger
+//     one is carried piece by piece as long as the client keeps up. When it does not, the rest goes through buffering/pipe.go:
+//     filled at the peer's speed, first in memory, then in the spill file; delivered at the client's speed. The connection to the peer is given back with the peer's last byte. After a 101 both
 //     connections belong to another protocol until the end: proxy/relay/tunnel.go and proxy/downstream/tunnel.go.
 //  9. Finish: proxy/finish.go, exactly once, whatever happened: buffers to the arena, access log, metrics.
 //

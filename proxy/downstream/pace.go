@@ -71,6 +71,7 @@ func (s *sender) writePaced(p []byte) (int, error) {
 			if s.c.ex.Gone() {
 				return sent, errLeft
 			}
+			s.wait()
 			s.pace.pause(wait)
 			continue
 		}

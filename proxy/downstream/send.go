@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"spillway/proxy"
+	"spillway/upstream/socket"
 )
 
 // maxDrain is how much of a request body that nobody has read fasthttp reads after the response to keep the connection
@@ -97,13 +98,32 @@ type sender struct {
 
 	pieces [4][]byte
 	vector net.Buffers
+
+	onWait func()        // see OnWait; nil: there is nobody to call
+	eager  *socket.Eager // nil before the first OnWait
+}
+
+// OnWait makes f be called when the client does not take at once what is written, before the wait for it. It is called once at
+// most, by the goroutine that writes.
+func (s *sender) OnWait(f func()) {
+	s.onWait = f
+	if s.eager == nil {
+		s.eager = new(socket.Eager)
+	}
+}
+
+func (s *sender) wait() {
+	if f := s.onWait; f != nil {
+		s.onWait = nil
+		f()
+	}
 }
 
 // begin decides how the body is framed and writes the head into the buffer.
 func (s *sender) begin() {
 	c := s.c
 	h := c.ex.Response
-	s.chunked, s.tried = false, false
+	s.chunked, s.tried, s.onWait = false, false, nil
 	if c.ex.Status() == fasthttp.StatusSwitchingProtocols {
 		s.hasBody, s.left, s.close = true, -1, true
 		s.pace.reset(0, 0) // limit_rate is for responses
@@ -243,25 +263,40 @@ func (s *sender) frame(before string, p []byte, after string) error {
 	s.buf = append(s.buf, before...)
 	lead := len(s.buf)
 	if lead == 0 && len(after) == 0 {
-		n, err := s.c.write(p)
-		s.sent += int64(n)
+		n, err := s.put(p)
+		s.sent += n
 		return err
 	}
 	if lead+len(p)+len(after) <= bufferSize {
 		s.buf = append(append(s.buf, p...), after...)
-		n, err := s.c.write(s.buf)
-		s.count(int64(n), lead, len(p))
+		n, err := s.put(s.buf)
+		s.count(n, lead, len(p))
 		return err
 	}
-	s.pieces[0], s.pieces[1], s.pieces[2] = s.buf, p, crlf[:len(after)]
-	s.vector = s.pieces[:2]
-	if len(after) > 0 {
-		s.vector = s.pieces[:3]
-	}
-	n, err := s.c.writeAll(&s.vector)
-	clear(s.pieces[:])
+	n, err := s.put(s.buf, p, crlf[:len(after)])
 	s.count(n, lead, len(p))
 	return err
+}
+
+// put sends all of the pieces, 4 at most: at once as far as the client takes them, and after onWait what is left.
+func (s *sender) put(pieces ...[]byte) (int64, error) {
+	if s.onWait == nil && len(pieces) == 1 {
+		n, err := s.c.write(pieces[0])
+		return int64(n), err
+	}
+	s.vector = s.pieces[:copy(s.pieces[:], pieces)]
+	defer clear(s.pieces[:])
+	sent := int64(0)
+	if s.onWait != nil {
+		sent = s.eager.Write(s.c.Socket, &s.vector)
+		s.c.sent += sent
+		if len(s.vector) == 0 {
+			return sent, nil
+		}
+		s.wait()
+	}
+	n, err := s.c.writeAll(&s.vector)
+	return sent + n, err
 }
 
 var crlf = []byte("\r\n")

@@ -19,6 +19,7 @@ type buggy struct {
 	upstream.Protocol
 
 	send, head, body bool
+	fuse             int // of body
 }
 
 func (b *buggy) Send(c *upstream.Conn, req *upstream.Request) error {
@@ -34,29 +35,30 @@ func (b *buggy) Receive(c *upstream.Conn, resp *upstream.Response) error {
 	}
 	err := b.Protocol.Receive(c, resp)
 	if b.body && resp.Body != nil {
-		resp.Body = &bomb{from: resp.Body}
+		resp.Body = &bomb{from: resp.Body, fuse: b.fuse}
 	}
 	return err
 }
 
-// bomb is a body that panics after its first bytes.
+// bomb is a body that panics when more than fuse bytes were read.
 type bomb struct {
 	from io.Reader
-	read bool
+	fuse int
 }
 
 func (b *bomb) Read(p []byte) (int, error) {
-	if b.read {
+	if b.fuse < 0 {
 		panic("a bug in the body")
 	}
-	b.read = true
-	return b.from.Read(p)
+	n, err := b.from.Read(p)
+	b.fuse -= n
+	return n, err
 }
 
 // startBuggy starts a rig whose protocol has a bug, with a body that does not come with its head.
 func startBuggy(t *testing.T, bug *buggy, options func(*relay.Options)) *rig {
 	t.Helper()
-	peer := serve(t, upstreamtest.HTTP{}, answer(upstreamtest.Answer{Body: pattern(1, 1<<20)}))
+	peer := serve(t, upstreamtest.HTTP{}, answer(upstreamtest.Answer{Body: pattern(1, 24<<20)})) // more than the sockets take
 	bug.Protocol = http1.New(http1.Options{KeepAlive: true})
 	return start(t, setup{peers: at(peer.Addr()), options: func(o *relay.Options) {
 		o.Protocol = bug
@@ -95,17 +97,18 @@ func TestHandler_SurvivesAPanic(t *testing.T) {
 	}
 }
 
-// TestHandler_CutsAResponseWhosePumpPanics: it is no end of the process, and no complete response.
-func TestHandler_CutsAResponseWhosePumpPanics(t *testing.T) {
-	f := func(method, phase string, unbuffer bool) {
+// TestHandler_CutsAResponseWhoseBodyPanics: it is no end of the process, and no complete response, whoever reads the body.
+func TestHandler_CutsAResponseWhoseBodyPanics(t *testing.T) {
+	f := func(phase string, unbuffer bool, fuse int) {
 		t.Helper()
-		r := startBuggy(t, &buggy{body: true}, func(o *relay.Options) { o.Unbuffer = unbuffer })
-		got := r.connect().send(request(method, "/", "")).response(method)
-		if got.status != http.StatusOK || got.err == nil {
-			t.Errorf("%s: got status %d, error %v, want a 200 that is cut", method, got.status, got.err)
+		r := startBuggy(t, &buggy{body: true, fuse: fuse}, func(o *relay.Options) { o.Unbuffer = unbuffer })
+		c := r.connect().send(request("GET", "/", ""))
+		until(t, "the body panics", func() bool { return strings.Contains(r.log.String(), "a bug in the body") })
+		if got := c.response("GET"); got.status != http.StatusOK || got.err == nil {
+			t.Errorf("got status %d, error %v, want a 200 that is cut", got.status, got.err)
 		}
 		if rec := r.next(); !rec.Truncated || rec.Panics != 1 {
-			t.Errorf("%s: got %+v, want it truncated by one panic", method, rec)
+			t.Errorf("got %+v, want it truncated by one panic", rec)
 		}
 		r.wantPanic(phase, "a bug in the body")
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -114,6 +117,6 @@ func TestHandler_CutsAResponseWhosePumpPanics(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	f("GET", "reading upstream", false)
-	f("GET", "sending the response", true)
+	f("reading upstream", false, 20<<20) // the client has read nothing, so the pump is at work
+	f("sending the response", true, 0)
 }

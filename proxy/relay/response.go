@@ -12,14 +12,16 @@ import (
 
 // A run whose response head is there becomes the content of the exchange:
 //
-//  1. respond: a body that came with its head is complete, and the connection is free already; otherwise pump starts;
-//  2. pump fills the pipe at the peer's speed, and gives the connection back with the peer's last byte;
-//  3. WriteTo delivers at the client's speed: first what came with the head, then the pipe;
+//  1. respond: a body that came with its head is complete, and the connection is free already;
+//  2. WriteTo carries the rest as long as the client keeps up: it reads the peer and writes to the client in turn, in large pieces
+//     and on one goroutine. The peer waits for nobody: a write that does not wait is over when the bytes are in the socket;
+//  3. the first write that would wait for the client starts pump before it does. From then on pump fills the pipe at the peer's
+//     speed, and gives the connection back with the peer's last byte, while WriteTo delivers at the client's speed;
 //  4. Close ends the pump if the client was lost, and gives everything back.
 //
 // With ignore_client_abort WriteTo goes on without the client, so that the peer is read to its end.
 //
-// With buffering off there is no pipe and no pump: WriteTo reads the peer itself.
+// With buffering off there is no pipe and no pump: WriteTo carries all of the body, however long the client makes it wait.
 
 // respond makes r the content of the exchange.
 func (r *run) respond() {
@@ -42,12 +44,19 @@ func (r *run) respond() {
 		r.conn.Phase = upstream.ReadingBody
 	default:
 		r.conn.Phase = upstream.ReadingBody
-		opts := &r.h.opts
-		r.pipe = buffering.NewPipe(buffering.PipeOptions{
-			Arena: opts.Arena, Dir: opts.Spill, Limits: opts.Limits, OnSpill: r.onSpill, OnSpillError: r.onSpillError,
-		})
-		go r.pump() // ends with the peer's response, or when Close cancels it; Close waits for it
 	}
+}
+
+// startPump lets another goroutine read the peer from now on, if there is anything left to read.
+func (r *run) startPump() {
+	if r.conn == nil || r.pipe != nil {
+		return
+	}
+	opts := &r.h.opts
+	r.pipe = buffering.NewPipe(buffering.PipeOptions{
+		Arena: opts.Arena, Dir: opts.Spill, Limits: opts.Limits, OnSpill: r.onSpill, OnSpillError: r.onSpillError,
+	})
+	go r.pump() // ends with the peer's response, or when Close cancels it; Close waits for it
 }
 
 // pump fills the pipe from the peer.
@@ -145,13 +154,32 @@ func (c *mayLeave) Write(p []byte) (int, error) {
 
 // Flush sends the head, if the client can be made to take it apart from the body.
 func (c *mayLeave) Flush() error {
-	if out, ok := c.Writer.(interface{ Flush() error }); ok && c.err == nil {
-		c.err = out.Flush()
+	if c.err == nil {
+		c.err = flush(c.Writer)
+	}
+	return nil
+}
+
+// OnWait is that of the client; if it has none, every write may wait.
+func (c *mayLeave) OnWait(f func()) {
+	if client, ok := c.Writer.(waiter); ok {
+		client.OnWait(f)
+	} else {
+		f()
+	}
+}
+
+func flush(w io.Writer) error {
+	if out, ok := w.(interface{ Flush() error }); ok {
+		return out.Flush()
 	}
 	return nil
 }
 
 func (r *run) writeTo(w io.Writer) (int64, error) {
+	if !r.unbuffer {
+		r.pumpOnWait(w)
+	}
 	sent := int64(0)
 	if len(r.resp.Prefix) > 0 {
 		n, err := w.Write(r.resp.Prefix)
@@ -160,30 +188,44 @@ func (r *run) writeTo(w io.Writer) (int64, error) {
 			return sent, err
 		}
 	}
+	if r.pipe == nil && r.conn != nil {
+		n, err := r.carry(w)
+		sent += n
+		if err != nil {
+			return sent, err
+		}
+	}
 	if r.pipe != nil {
 		n, err := r.pipe.WriteTo(w)
 		return sent + n, err
 	}
-	if r.conn == nil {
-		return sent, r.bodyErr
-	}
-	n, err := r.copyUnbuffered(w)
-	return sent + n, err
+	return sent, r.bodyErr
 }
 
-// copyUnbuffered passes the body on piece by piece through a buffer of its own: the protocol may still need the one with
-// the head.
-func (r *run) copyUnbuffered(w io.Writer) (int64, error) {
-	if out, ok := w.(interface{ Flush() error }); ok { // the head is not to wait for the body
-		if err := out.Flush(); err != nil {
+// pumpOnWait starts the pump as soon as w makes its writer wait; at once if w does not say when.
+func (r *run) pumpOnWait(w io.Writer) {
+	if client, ok := w.(waiter); ok && r.conn != nil {
+		client.OnWait(r.onWait)
+	} else {
+		r.startPump()
+	}
+}
+
+// waiter is a client that calls a function when it makes its writer wait.
+type waiter = interface{ OnWait(f func()) }
+
+// carry reads the peer and writes to the client in turn, until the end of the body or until the pump has been started. The
+// protocol may still need the buffer with the head.
+func (r *run) carry(w io.Writer) (int64, error) {
+	if r.unbuffer { // the head is not to wait for the body
+		if err := flush(w); err != nil {
 			return 0, err
 		}
 	}
-	arena := r.h.opts.Arena
-	piece := arena.Get(r.h.opts.Limits.BufferSize)
-	defer arena.Put(piece)
+	piece := r.takePiece()
+	defer piece.free()
 	sent := int64(0)
-	for {
+	for r.pipe == nil {
 		n, err := (*peerBody)(r).Read(piece.B)
 		if n > 0 {
 			m, writeErr := w.Write(piece.B[:n])
@@ -198,7 +240,9 @@ func (r *run) copyUnbuffered(w io.Writer) (int64, error) {
 		if err != nil {
 			return sent, err
 		}
+		piece.fit(int64(n))
 	}
+	return sent, nil
 }
 
 // Read reads the body for whoever stands between the relay and the client.
@@ -207,6 +251,9 @@ func (r *run) Read(p []byte) (int, error) {
 		n := copy(p, r.resp.Prefix)
 		r.resp.Prefix = r.resp.Prefix[n:]
 		return n, nil
+	}
+	if !r.unbuffer {
+		r.startPump()
 	}
 	switch {
 	case r.pipe != nil:
@@ -252,6 +299,6 @@ func (r *run) closePipe(err error) {
 
 // discard reads a response that nobody gets, as after HEAD, to its end.
 func (r *run) discard() error {
-	_, err := r.copyUnbuffered(io.Discard)
+	_, err := r.carry(io.Discard)
 	return err
 }

@@ -82,6 +82,24 @@ func TestHandler_FreesPeerFromSlowClient(t *testing.T) {
 	}
 }
 
+// TestHandler_HoldsLittleForAPeerThatPauses: besides the buffer with the head, one of the pipe's.
+func TestHandler_HoldsLittleForAPeerThatPauses(t *testing.T) {
+	gate, body := make(chan struct{}), pattern(1, 2)
+	peer := serve(t, upstreamtest.HTTP{}, answer(upstreamtest.Answer{Body: body, Undeclared: true, Gate: gate}))
+	r := start(t, setup{peers: at(peer.Addr())})
+	resp := r.connect().send(request("GET", "/", "")).head("GET")
+	if _, err := io.ReadFull(resp.Body, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.arena.InUse(); got > 2*bufferSize {
+		t.Errorf("got %d bytes of memory, want %d at most", got, 2*bufferSize)
+	}
+	close(gate)
+	if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) != 1 {
+		t.Errorf("got %d bytes and %v", len(rest), err)
+	}
+}
+
 func TestHandler_LosesNothingWhenSpillFails(t *testing.T) {
 	body := pattern(1, 16<<20)
 	peer := serve(t, upstreamtest.HTTP{}, answer(upstreamtest.Answer{Body: body}))

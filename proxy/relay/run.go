@@ -60,6 +60,7 @@ type run struct {
 
 	// Methods that are handed out as callbacks, bound once per run so that an exchange does not allocate them.
 	onGone       func()
+	onWait       func()
 	onLeave      func()
 	onSpill      func(path string)
 	onSpillError func(err error)
@@ -76,6 +77,7 @@ func (h *Handler) begin(ex *proxy.Exchange) *run {
 	if r == nil {
 		r = &run{h: h, pumped: make(chan struct{}, 1)}
 		r.onGone, r.onSpill, r.onSpillError = r.cancelAttempt, r.logSpill, r.logSpillError
+		r.onWait = r.startPump
 		r.onLeave, r.waiter.Pick, r.waiter.Tried = r.waiter.Leave, r.pickFrom, r.triedProcess
 		r.onBodySpill, r.onStderr, r.onField = r.logBodySpill, r.logStderr, r.field
 		r.onEarly, r.onTrailer = r.passEarly, r.passTrailer

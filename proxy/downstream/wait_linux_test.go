@@ -1,0 +1,4 @@
+package downstream_test
+
+// knowsWhenItWaits: a client that keeps up is known to.
+const knowsWhenItWaits = true

@@ -1,0 +1,48 @@
+package relay
+
+import "spillway/buffering"
+
+// piece is the memory in which a body is carried. It is large only while the peer fills it: one that sends little at a time, or
+// nothing for long, holds little.
+type piece struct {
+	*buffering.Buffer
+
+	arena        *buffering.Arena
+	small, large int // sizes
+}
+
+// largePiece bounds what is read and written at once. A transfer of 64 KiB costs little more than its copying, and more is
+// seldom there to be read: it is also what a TCP connection takes before its buffers have grown.
+const largePiece = 64 << 10
+
+// takePiece returns a piece for the rest of the response's body, within what its location may hold in memory.
+func (r *run) takePiece() piece {
+	limits := &r.h.opts.Limits
+	p := piece{arena: r.h.opts.Arena, small: limits.BufferSize, large: limits.BufferSize}
+	if !r.unbuffer {
+		p.small = max(limits.BufferSize, limits.BufferBytes)
+		p.large = max(p.small, min(largePiece, p.small*limits.Buffers))
+	}
+	p.fit(r.resp.Length - r.lastAttempt().ReceivedBody)
+	return p
+}
+
+// fit prepares for the next read, when n bytes are to come, or came with the last one.
+func (p *piece) fit(n int64) {
+	size := p.small
+	if n >= int64(size) {
+		size = p.large
+	}
+	if p.Buffer != nil && len(p.B) == size {
+		return
+	}
+	p.free()
+	p.Buffer = p.arena.Get(size)
+}
+
+func (p *piece) free() {
+	if p.Buffer != nil {
+		p.arena.Put(p.Buffer)
+		p.Buffer = nil
+	}
+}

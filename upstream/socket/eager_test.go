@@ -1,0 +1,87 @@
+package socket_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"spillway/upstream/socket"
+)
+
+// TestEager_WritesWhatTheSocketTakes: what it says was taken is taken, in order, and it does not wait, also when it takes nothing.
+func TestEager_WritesWhatTheSocketTakes(t *testing.T) {
+	s, far := pair(t)
+	if err := s.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	head, body := bytes.Repeat([]byte("head"), 100), bytes.Repeat([]byte("0123456789abcdef"), 2<<20) // more than the buffers take
+	pieces := net.Buffers{head, nil, body}
+	var eager socket.Eager
+	taken := int64(0)
+	for {
+		n := eager.Write(s, &pieces)
+		if taken += n; n == 0 {
+			break
+		}
+	}
+	if left := lengthOf(pieces); taken+left != int64(len(head)+len(body)) || left == 0 {
+		t.Fatalf("got %d bytes taken and %d left of %d", taken, left, len(head)+len(body))
+	}
+	wrote := make(chan error)
+	go func() { // ends when all was read, or with the deadline
+		_, err := s.WriteBuffers(&pieces)
+		wrote <- err
+	}()
+	got := make([]byte, len(head)+len(body))
+	if _, err := io.ReadFull(far, got); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-wrote; err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, append(head, body...)) {
+		t.Error("got other bytes than were written")
+	}
+}
+
+// TestEager_LeavesNothingOfWhatWasTaken: no empty piece either.
+func TestEager_LeavesNothingOfWhatWasTaken(t *testing.T) {
+	s, _ := pair(t)
+	pieces := net.Buffers{[]byte("text"), nil}
+	var eager socket.Eager
+	if n := eager.Write(s, &pieces); n == 4 && len(pieces) > 0 || n == 0 && len(pieces) != 2 {
+		t.Errorf("got %d bytes taken, %d pieces left", n, len(pieces))
+	}
+	text, memory := []byte("text"), [1][]byte{}
+	if got := testing.AllocsPerRun(100, func() {
+		memory[0] = text
+		pieces = memory[:]
+		eager.Write(s, &pieces)
+	}); got != 0 {
+		t.Errorf("got %v allocations, want none", got)
+	}
+}
+
+func TestEager_TakesNothingWhereItCannotTell(t *testing.T) {
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	closed, _ := pair(t)
+	closed.Close()
+	for _, s := range []*socket.Socket{socket.New(near), closed} {
+		pieces := net.Buffers{[]byte("text")}
+		if n := new(socket.Eager).Write(s, &pieces); n != 0 || lengthOf(pieces) != 4 {
+			t.Errorf("got %d bytes taken, %d left, want none and all", n, lengthOf(pieces))
+		}
+	}
+}
+
+func lengthOf(pieces net.Buffers) int64 {
+	n := int64(0)
+	for _, p := range pieces {
+		n += int64(len(p))
+	}
+	return n
+}
