@@ -60,6 +60,38 @@ func TestOrder_OtherAnswerIsAnError(t *testing.T) {
 	}
 }
 
+// The slow ones count as requests, but not how long they have taken.
+func TestOrder_SlowClientsBeside(t *testing.T) {
+	o := order{Size: 300 * kilobyte, Conns: 1, Rate: 100, Slow: 3, Length: 200 * time.Millisecond}
+	set, err := peers.Start(t.Context(), "http", 1, answer(o.Size))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	o.Addr = set.Addrs[0]
+	all, err := connect(t.Context(), &o)
+	defer closeAll(all)
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	l, err := o.run(t.Context(), all)
+	if err != nil || l.Requests != 23 || l.Length < o.Length/2 || l.P50 == 0 {
+		t.Errorf("got %+v, %v, want 20 requests and 3 slow ones", l, err)
+	}
+	// An answer that ends early is an error of a slow client too.
+	o.Size++
+	other, err := connect(t.Context(), &order{Addr: o.Addr, Size: o.Size, Slow: 1, Length: o.Length})
+	defer closeAll(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other[0].ask(t.Context()); err == nil {
+		t.Error("another size: got no error")
+	}
+}
+
 // A proxy that stops for 100 ms makes all requests late that are due meanwhile, not only the one that it stops at.
 func TestSchedule_OpenLoopCountsFromWhenRequestsAreDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -5,12 +5,16 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"spillway/deploy/internal/network"
 )
 
 // A load is what the clients saw in one round.
@@ -92,6 +96,7 @@ type client struct {
 	tls     *tls.Config // nil: without TLS
 	conn    net.Conn    // nil: there is none
 	in      *bufio.Reader
+	rate    int // bytes per second that a slow client reads; 0: as it can
 }
 
 func newClient(o *order, config *tls.Config) *client {
@@ -112,6 +117,14 @@ func newClient(o *order, config *tls.Config) *client {
 	}
 }
 
+// newSlowClient reads its answer in half of the round.
+func newSlowClient(o *order) *client {
+	c := newClient(o, nil)
+	c.rate = int(float64(o.Size) / (o.Length / 2).Seconds())
+	c.in = bufio.NewReader(nil) // what it has read is not on its slow line any more
+	return c
+}
+
 // ask makes one request. The answer must be a 200 with a body of the right size.
 func (c *client) ask(ctx context.Context) error {
 	if c.conn == nil {
@@ -122,7 +135,10 @@ func (c *client) ask(ctx context.Context) error {
 	if _, err := c.conn.Write(c.request); err != nil {
 		return err
 	}
-	if err := readAnswer(c.in, c.order.Size); err != nil {
+	if err := readHead(c.in, c.order.Size); err != nil {
+		return err
+	}
+	if err := c.readBody(ctx); err != nil {
 		return err
 	}
 	if c.order.Fresh {
@@ -132,8 +148,7 @@ func (c *client) ask(ctx context.Context) error {
 }
 
 func (c *client) dial(ctx context.Context) error {
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", c.order.Addr)
+	conn, err := c.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -146,6 +161,29 @@ func (c *client) dial(ctx context.Context) error {
 	return conn.SetDeadline(time.Now().Add(c.order.Length + time.Minute))
 }
 
+func (c *client) connect(ctx context.Context) (net.Conn, error) {
+	if c.rate > 0 {
+		return network.Dial(ctx, c.order.Addr, true)
+	}
+	var dialer net.Dialer
+	return dialer.DialContext(ctx, "tcp", c.order.Addr)
+}
+
+func (c *client) readBody(ctx context.Context) error {
+	if c.rate == 0 {
+		_, err := c.in.Discard(c.order.Size)
+		return err
+	}
+	body := &io.LimitedReader{R: c.in, N: int64(c.order.Size)}
+	if err := network.CopySlowly(io.Discard, body, c.rate, ctx.Done()); err != nil {
+		return err
+	}
+	if body.N > 0 {
+		return errors.Join(ctx.Err(), io.ErrUnexpectedEOF)
+	}
+	return nil
+}
+
 func (c *client) close() {
 	if c.conn != nil {
 		c.conn.Close()
@@ -153,8 +191,8 @@ func (c *client) close() {
 	}
 }
 
-// readAnswer reads one answer, which must be a 200 and have its length in the head.
-func readAnswer(in *bufio.Reader, size int) error {
+// readHead reads the head of an answer, which must be a 200 and say the right length.
+func readHead(in *bufio.Reader, size int) error {
 	length := -1
 	for n := 0; ; n++ {
 		line, err := in.ReadSlice('\n')
@@ -169,8 +207,7 @@ func readAnswer(in *bufio.Reader, size int) error {
 			if length != size {
 				return fmt.Errorf("content length is %d, want %d", length, size)
 			}
-			_, err := in.Discard(length)
-			return err
+			return nil
 		}
 		if name, value, ok := bytes.Cut(line, []byte(": ")); ok && bytes.EqualFold(name, []byte("Content-Length")) {
 			if length, err = strconv.Atoi(string(value)); err != nil {

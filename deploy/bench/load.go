@@ -15,17 +15,18 @@ import (
 
 // An order is what a process with clients is asked for:
 //
-//  1. it connects the clients, lets each make a request, and says that it is ready;
+//  1. it connects the clients, lets each but the slow ones make a request, and says that it is ready;
 //  2. a line on its standard input begins the round, in which it makes requests, and after which it writes what they took;
 //  3. it keeps the connections until its standard input ends.
 type order struct {
 	Addr       string
 	Size, Post int // of the bodies, as in scenario
 	Conns      int
+	Slow       int // clients besides, who ask once, and take half of the round to read the answer
 	Fresh      bool
 	TLS        string // the file with the proxy's certificate; empty is without TLS
 	Length     time.Duration
-	Rate       float64 // requests per second, over all clients; 0 is a closed loop
+	Rate       float64 // requests per second, over all clients but the slow ones; 0 is a closed loop
 }
 
 // A reply is what that process writes when it is ready, and after the round.
@@ -144,6 +145,13 @@ func connect(ctx context.Context, o *order) ([]*client, error) {
 			return all, err
 		}
 	}
+	for range o.Slow {
+		c := newSlowClient(o)
+		all = append(all, c)
+		if err := c.dial(ctx); err != nil {
+			return all, err
+		}
+	}
 	return all, nil
 }
 
@@ -164,10 +172,15 @@ func (o *order) run(ctx context.Context, all []*client) (load, error) {
 		err  error
 	}
 	ends := make(chan end)
-	for _, c := range all {
-		go func() { // ends with the schedule
-			took, err := s.follow(ctx, c.ask)
-			ends <- end{took, err}
+	for n, c := range all {
+		go func() { // ends with the schedule, or with a slow client's answer
+			var e end
+			if c.rate == 0 {
+				e.took, e.err = s.follow(ctx, c.ask)
+			} else {
+				e.err = o.askSlowly(ctx, n-o.Conns, c)
+			}
+			ends <- e
 		}()
 	}
 	var took []time.Duration
@@ -179,5 +192,16 @@ func (o *order) run(ctx context.Context, all []*client) (load, error) {
 			errs = e.err // one is enough: they are alike
 		}
 	}
-	return describe(took, time.Since(s.began)), errs
+	l := describe(took, time.Since(s.began))
+	l.Requests += o.Slow
+	return l, errs
+}
+
+// askSlowly is the part of the nth slow client. They begin one after the other in the first half of the round, so that in its
+// middle, when the proxy's memory is looked at, all are there.
+func (o *order) askSlowly(ctx context.Context, n int, c *client) error {
+	if err := sleep(ctx, o.Length/2*time.Duration(n)/time.Duration(o.Slow)); err != nil {
+		return err
+	}
+	return c.ask(ctx)
 }

@@ -37,21 +37,26 @@ func compare(ctx context.Context, p *plan, s *scenario) ([]result, error) {
 	proxies := startProxies(ctx, p, s, set.Addrs, results)
 	defer stopProxies(proxies)
 	err = interleave(ctx, 1, results, func(i int) error {
-		_, err := measure(ctx, proxies[i], s.order(warmUp, 0))
+		_, err := measure(ctx, proxies[i], s.order(warmUp, s.rate))
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	err = interleave(ctx, p.rounds, results, func(i int) error {
-		r, err := measure(ctx, proxies[i], s.order(p.length, 0))
+		r, err := measure(ctx, proxies[i], s.order(p.length, s.rate))
 		if err == nil {
 			log.Printf("%s: %s", s.name(), r.describe(proxies[i].Name))
 			results[i].closed = append(results[i].closed, r)
 		}
 		return err
 	})
-	if err != nil || p.closed {
+	if s.rate > 0 { // those rounds were in an open loop
+		for i := range results {
+			results[i].open = results[i].closed
+		}
+	}
+	if err != nil || p.closed || s.rate > 0 {
 		return results, err
 	}
 	rates := halfLoad(results)
@@ -69,7 +74,8 @@ func compare(ctx context.Context, p *plan, s *scenario) ([]result, error) {
 // order is for the clients of one round; the address comes later.
 func (s *scenario) order(length time.Duration, rate float64) order {
 	return order{
-		Size: s.size, Post: s.post, Conns: s.conns, Fresh: s.fresh, TLS: s.certificate, Length: length, Rate: rate,
+		Size: s.size, Post: s.post, Conns: s.conns, Slow: s.slow, Fresh: s.fresh, TLS: s.certificate,
+		Length: length, Rate: rate,
 	}
 }
 

@@ -57,7 +57,7 @@ func find(wanted []string, files map[string]string) []program.Command {
 
 // setting is what the templates are given besides.
 type setting struct {
-	Conns       int // clients
+	Conns       int // clients, the slow ones among them
 	Kept        int // idle connections that a program keeps to its peers, where nginx's two workers keep Conns each
 	Connections int // of clients and to peers, and some more
 	Log         bool
@@ -65,7 +65,8 @@ type setting struct {
 }
 
 func newSetting(s *scenario) setting {
-	return setting{Conns: s.conns, Kept: 2 * s.conns, Connections: 2*s.conns + 1024, Log: !s.noLog, Certificate: s.certificate}
+	n := s.conns + s.slow
+	return setting{Conns: n, Kept: 2 * n, Connections: 2*n + 1024, Log: !s.noLog, Certificate: s.certificate}
 }
 
 // startProxies starts the proxies of the plan before the same peers, and leaves those out that do not start. The caller stops

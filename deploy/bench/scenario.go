@@ -10,14 +10,16 @@ import (
 type scenario struct {
 	kind     string
 	protocol string
-	about    string // for the report
-	size     int    // of a response's body, in bytes
-	post     int    // of a request's body, in bytes; 0 is a GET without one
-	conns    int    // clients
-	fresh    bool   // each request has a connection of its own
-	idle     bool   // the clients ask once, and stay connected
-	noLog    bool   // no access log
-	tls      bool   // the clients speak TLS
+	about    string  // for the report
+	size     int     // of a response's body, in bytes
+	post     int     // of a request's body, in bytes; 0 is a GET without one
+	conns    int     // clients
+	slow     int     // clients besides, with a slow line
+	rate     float64 // requests per second, over all clients but the slow ones; 0: as many as they can
+	fresh    bool    // each request has a connection of its own
+	idle     bool    // the clients ask once, and stay connected
+	noLog    bool    // no access log
+	tls      bool    // the clients speak TLS
 
 	certificate string // of the proxies, with its key: a file; set when the scenario is to be measured; empty without TLS
 }
@@ -38,6 +40,10 @@ func scenarios() []scenario {
 		{kind: "large", about: "10 MB, 64 clients", size: 10 * kilobyte * kilobyte, conns: 64},
 		{kind: "post", about: "POST of 1 KB, 64 clients", size: kilobyte, post: kilobyte, conns: 64},
 		{kind: "upload", about: "POST of 1 MB, 64 clients", size: kilobyte, post: kilobyte * kilobyte, conns: 64},
+		{
+			kind: "slow", about: "1 MB, 100 slow clients, and 20 requests/s of others", size: kilobyte * kilobyte,
+			conns: 8, rate: 20, slow: 100,
+		},
 		{kind: "idle", about: "10,000 idle clients", size: kilobyte, conns: 10000, idle: true},
 	}
 	var all []scenario

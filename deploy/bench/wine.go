@@ -62,8 +62,8 @@ func readWinePlan(args []string) (*plan, error) {
 		return nil, err
 	}
 	for i := range p.scenarios {
-		if p.scenarios[i].protocol != "http" || p.scenarios[i].idle {
-			return nil, fmt.Errorf("not under Wine: %s", p.scenarios[i].name())
+		if s := &p.scenarios[i]; s.protocol != "http" || s.idle || s.tls {
+			return nil, fmt.Errorf("not under Wine: %s", s.name())
 		}
 	}
 	p.commands = []program.Command{

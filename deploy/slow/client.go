@@ -8,13 +8,9 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"time"
 
 	"spillway/deploy/internal/network"
 )
-
-// step is how often a slow client reads.
-const step = 50 * time.Millisecond
 
 // A client reads one response.
 type client struct {
@@ -68,7 +64,7 @@ func (c *client) get(b *bodies) (int, error) {
 	}
 	want := &comparison{b.body(n)}
 	if c.rate > 0 {
-		if err := c.readSlowly(want, resp.Body); err != nil {
+		if err := network.CopySlowly(want, resp.Body, c.rate, c.hurry); err != nil {
 			return n, err
 		}
 	}
@@ -78,23 +74,4 @@ func (c *client) get(b *bodies) (int, error) {
 		return n, err
 	}
 	return n, want.end()
-}
-
-// readSlowly reads until there is a hurry or nothing is left.
-func (c *client) readSlowly(to io.Writer, from io.Reader) error {
-	tick := time.NewTicker(step)
-	defer tick.Stop()
-	for {
-		n, err := io.CopyN(to, from, int64(c.rate)*int64(step)/int64(time.Second))
-		if err == io.EOF && n == 0 { //nolint:errorlint // as io.CopyN returns it
-			return nil
-		} else if err != nil && err != io.EOF { //nolint:errorlint // as io.CopyN returns it
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-c.hurry:
-			return nil
-		}
-	}
 }
