@@ -22,7 +22,7 @@ func (c *exchangeCollector) Collect(out chan<- prometheus.Metric) {
 }
 
 func (u *upstream) collect(out chan<- prometheus.Metric) {
-	out <- u.request
+	u.request.collect(out)
 	u.codes.collect(out, "spillway_requests_total", "Finished requests by the status of the response.",
 		[]string{"upstream"}, u.name)
 	u.count(out, "spillway_truncated_responses_total", "Responses cut after their head had been sent.", &u.truncated)
@@ -36,9 +36,9 @@ func (u *upstream) collect(out chan<- prometheus.Metric) {
 	if u.name == "" {
 		return
 	}
-	out <- u.head
-	out <- u.connect
-	out <- u.waited
+	u.head.collect(out)
+	u.connect.collect(out)
+	u.waited.collect(out)
 	u.count(out, "spillway_retries_total", "Second and later attempts.", &u.retries)
 	u.count(out, "spillway_spills_total", "Responses that went through a spill file.", &u.spills)
 	u.count(out, "spillway_spilled_bytes_total", "Bytes of responses that went through a spill file.", &u.spilledBytes)

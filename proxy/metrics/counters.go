@@ -4,8 +4,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"spillway/proxy"
 )
 
@@ -17,10 +15,10 @@ type upstream struct {
 	name  string
 	peers atomic.Pointer[[]*peer] // immutable; replaced under Metrics.mu
 
-	request prometheus.Histogram // from the request's head to the last byte of the response
-	head    prometheus.Histogram // of an attempt
-	connect prometheus.Histogram // of an attempt
-	waited  prometheus.Histogram // of exchanges that had to wait for a slot or a process
+	request histogram // from the request's head to the last byte of the response
+	head    histogram // of an attempt
+	connect histogram // of an attempt
+	waited  histogram // of exchanges that had to wait for a slot or a process
 
 	codes  codes
 	causes [len(causes)]codes
@@ -61,22 +59,15 @@ func causeIndex(cause proxy.Cause) int {
 	return len(causes) - 1
 }
 
-// newUpstream makes the counters. The bounds of the histograms reach from an answer out of memory to nginx's timeout of
-// 60 s, and those of connect from loopback to the 2 s that Windows takes to report a refused connection.
+// newUpstream makes the counters.
 func newUpstream(name string) *upstream {
-	histogram := func(metric, help string, bounds []float64) prometheus.Histogram {
-		return prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: metric, Help: help, Buckets: bounds, ConstLabels: prometheus.Labels{"upstream": name},
-		})
-	}
-	long := []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
-	short := []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .05, .25, 1, 2.5}
 	u := &upstream{
 		name:    name,
-		request: histogram("spillway_request_seconds", "Time from a request's head to the end of its response.", long),
-		head:    histogram("spillway_attempt_head_seconds", "Time until a peer's response head was there.", long),
-		connect: histogram("spillway_attempt_connect_seconds", "Time until the connection to a peer was there.", short),
-		waited:  histogram("spillway_queue_wait_seconds", "Time that a request waited for a slot or a process, of those that did.", long),
+		request: newHistogram("spillway_request_seconds", "Time from a request's head to the end of its response.", name, longBounds),
+		head:    newHistogram("spillway_attempt_head_seconds", "Time until a peer's response head was there.", name, longBounds),
+		connect: newHistogram("spillway_attempt_connect_seconds", "Time until the connection to a peer was there.", name, shortBounds),
+		waited: newHistogram("spillway_queue_wait_seconds", "Time that a request waited for a slot or a process, of those that did.",
+			name, longBounds),
 	}
 	u.peers.Store(&[]*peer{})
 	return u

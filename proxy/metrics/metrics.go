@@ -78,7 +78,7 @@ func (m *Metrics) Expect(name string, peers ...string) {
 func (m *Metrics) Observe(ex *proxy.Exchange) {
 	u := m.upstream(ex.Upstream)
 	u.codes.add(ex.Status())
-	u.request.Observe(ex.End.Sub(ex.Start).Seconds())
+	u.request.observe(ex.End.Sub(ex.Start))
 	u.sentBytes.Add(uint64(max(0, ex.BytesSent)))
 	u.requestBytes.Add(uint64(max(0, int64(ex.HeadBytes)+ex.RequestBytes)))
 	if ex.Cause != proxy.NoCause {
@@ -87,24 +87,30 @@ func (m *Metrics) Observe(ex *proxy.Exchange) {
 	if ex.Truncated {
 		u.truncated.Add(1)
 	}
-	u.panics.Add(uint64(ex.Panics()))
+	if panics := ex.Panics(); panics > 0 {
+		u.panics.Add(uint64(panics))
+	}
 	if ex.Spilled > 0 {
 		u.spills.Add(1)
 		u.spilledBytes.Add(uint64(ex.Spilled))
 	}
 	if ex.Queued > 0 {
-		u.waited.Observe(ex.Queued.Seconds())
+		u.waited.observe(ex.Queued)
 	}
-	m.observeAttempts(ex)
+	m.observeAttempts(ex, u)
 }
 
-func (m *Metrics) observeAttempts(ex *proxy.Exchange) {
+// observeAttempts counts the attempts; last are the counters of the exchange's upstream, which nearly all of them were on.
+func (m *Metrics) observeAttempts(ex *proxy.Exchange, last *upstream) {
 	for i := range ex.Attempts {
 		a := &ex.Attempts[i]
 		if a.Peer == a.Upstream {
 			continue // No peer was usable: the cause says so.
 		}
-		u := m.upstream(a.Upstream)
+		u := last
+		if a.Upstream != ex.Upstream {
+			u = m.upstream(a.Upstream)
+		}
 		if i > 0 && a.Hop == ex.Attempts[i-1].Hop {
 			u.retries.Add(1)
 		}
@@ -112,10 +118,10 @@ func (m *Metrics) observeAttempts(ex *proxy.Exchange) {
 			p.codes.add(a.Status)
 		}
 		if a.Connect >= 0 {
-			u.connect.Observe(a.Connect.Seconds())
+			u.connect.observe(a.Connect)
 		}
 		if a.Head >= 0 {
-			u.head.Observe(a.Head.Seconds())
+			u.head.observe(a.Head)
 		}
 	}
 }
