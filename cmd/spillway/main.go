@@ -65,6 +65,7 @@ type statusError int
 func (e statusError) Error() string { return "exit status " + strconv.Itoa(int(e)) }
 
 func main() {
+	startProfile()
 	line := commandLine{}
 	parser := kong.Must(&line, kong.Name("spillway"), kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
