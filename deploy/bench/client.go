@@ -19,17 +19,22 @@ import (
 
 // A load is what the clients saw in one round.
 type load struct {
-	Requests       int
-	Length         time.Duration
-	P50, P99, P999 time.Duration
+	Requests             int
+	Failed               int // with a tolerant order; they are none of Requests
+	Length               time.Duration
+	Mean, P50, P99, P999 time.Duration
 }
 
 // describe says how long some requests took that were made in a time.
 func describe(took []time.Duration, length time.Duration) load {
 	slices.Sort(took)
+	var sum time.Duration
+	for _, t := range took {
+		sum += t
+	}
 	return load{
 		Requests: len(took), Length: length,
-		P50: percentile(took, 500), P99: percentile(took, 990), P999: percentile(took, 999),
+		Mean: sum / time.Duration(max(1, len(took))), P50: percentile(took, 500), P99: percentile(took, 990), P999: percentile(took, 999),
 	}
 }
 
@@ -47,6 +52,8 @@ type schedule struct {
 	length   time.Duration
 	interval time.Duration // from one request to the next, over all clients; 0: each client asks as soon as it has its answer
 	last     atomic.Int64  // number of requests that have been handed out
+	tolerant bool          // a request that fails is counted in failed, and the next one is made
+	failed   atomic.Int64
 }
 
 // next is when the next request of a client is due, or false when the load is over.
@@ -71,7 +78,11 @@ func (s *schedule) follow(ctx context.Context, ask func(context.Context) error) 
 			return nil, err
 		}
 		if err := ask(ctx); err != nil {
-			return nil, err
+			if !s.tolerant || ctx.Err() != nil {
+				return nil, err
+			}
+			s.failed.Add(1)
+			continue
 		}
 		took = append(took, time.Since(due))
 	}
@@ -132,19 +143,21 @@ func (c *client) ask(ctx context.Context) error {
 			return err
 		}
 	}
+	err := c.exchange(ctx)
+	if err != nil || c.order.Fresh {
+		c.close()
+	}
+	return err
+}
+
+func (c *client) exchange(ctx context.Context) error {
 	if _, err := c.conn.Write(c.request); err != nil {
 		return err
 	}
 	if err := readHead(c.in, c.order.Size); err != nil {
 		return err
 	}
-	if err := c.readBody(ctx); err != nil {
-		return err
-	}
-	if c.order.Fresh {
-		c.close()
-	}
-	return nil
+	return c.readBody(ctx)
 }
 
 func (c *client) dial(ctx context.Context) error {

@@ -24,6 +24,7 @@ type order struct {
 	Conns      int
 	Slow       int // clients besides, who ask once, and take half of the round to read the answer
 	Fresh      bool
+	Tolerant   bool   // a request that fails is counted, and is not the end
 	TLS        string // the file with the proxy's certificate; empty is without TLS
 	Length     time.Duration
 	Rate       float64 // requests per second, over all clients but the slow ones; 0 is a closed loop
@@ -163,7 +164,7 @@ func closeAll(all []*client) {
 
 // run is the round.
 func (o *order) run(ctx context.Context, all []*client) (load, error) {
-	s := &schedule{began: time.Now(), length: o.Length}
+	s := &schedule{began: time.Now(), length: o.Length, tolerant: o.Tolerant}
 	if o.Rate > 0 {
 		s.interval = time.Duration(float64(time.Second) / o.Rate)
 	}
@@ -194,6 +195,7 @@ func (o *order) run(ctx context.Context, all []*client) (load, error) {
 	}
 	l := describe(took, time.Since(s.began))
 	l.Requests += o.Slow
+	l.Failed = int(s.failed.Load())
 	return l, errs
 }
 

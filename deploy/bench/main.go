@@ -10,6 +10,8 @@
 // -closed leaves that out.
 //
 // The result is Markdown on standard output, and a plot of the ratios. It needs Linux's /proc.
+//
+// bench wine and bench apps are other comparisons by the same clients; their functions say of what.
 package main
 
 import (
@@ -53,6 +55,9 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	}
 	if len(args) > 0 && args[0] == "wine" {
 		return wineCommand(ctx, args[1:], out)
+	}
+	if len(args) > 0 && args[0] == "apps" {
+		return appsCommand(ctx, args[1:], out)
 	}
 	p, err := readPlan(args)
 	if err != nil {

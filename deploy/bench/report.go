@@ -22,6 +22,7 @@ func (r round) cpuPerRequest() float64 {
 }
 
 func (r round) perSecond() float64 { return float64(r.load.Requests) / r.load.Length.Seconds() }
+func (r round) mean() float64      { return milliseconds(r.load.Mean) }
 func (r round) p50() float64       { return milliseconds(r.load.P50) }
 func (r round) p99() float64       { return milliseconds(r.load.P99) }
 func (r round) p999() float64      { return milliseconds(r.load.P999) }
