@@ -30,6 +30,13 @@ func smallLimits() buffering.Limits {
 	}
 }
 
+// evenLimits are smallLimits with no room for larger buffers.
+func evenLimits() buffering.Limits {
+	limits := smallLimits()
+	limits.BusySize = int64(limits.BufferBytes)
+	return limits
+}
+
 func newHarness(t *testing.T, limits buffering.Limits) *harness {
 	t.Helper()
 	return newHarnessWithBudgets(t, limits, 0, 0)

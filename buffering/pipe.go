@@ -55,9 +55,10 @@ type pipeState struct {
 	out   queue   // buffers that the deliver side has taken
 	in    queue   // buffers behind the file's bytes
 	tail  *Buffer // the last buffer of in, or of out if in and the file are empty; nil: more bytes need a new buffer
-	owned int     // buffers got from the arena, without those handed over
+	owned int     // buffers got from the arena, without those handed over; a large one stands for several
 
-	reading bool // the fill side uses the room of tail; no lock is held
+	reading  bool // the fill side uses the room of tail; no lock is held
+	lastRead int  // bytes of the last read
 
 	file     *spillFile // nil until the first spill
 	fileR    int64      // read offset in the file

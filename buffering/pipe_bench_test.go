@@ -120,6 +120,32 @@ func BenchmarkPipe(b *testing.B) {
 	f("memory-1MiB", 1<<20, buffering.Limits{Buffers: 256, BufferBytes: 8 << 10})
 	f("memory-1MiB-large", 1<<20, buffering.Limits{Buffers: 16, BufferBytes: 64 << 10, BusySize: 128 << 10})
 	b.Run("stream-8MiB", benchmarkStream)
+	b.Run("connections-8MiB", benchmarkConnections)
+}
+
+// benchmarkConnections has a peer and a client that are connections, where every piece costs two system calls.
+func benchmarkConnections(b *testing.B) {
+	arena := buffering.NewArena(1 << 30)
+	peer, peerEnd := connection(b)
+	client, clientEnd := connection(b)
+	body := pattern(8 << 20)
+	go io.Copy(io.Discard, clientEnd) // ends with the connection
+	go func() {                       // ends with the connection
+		for err := error(nil); err == nil; {
+			_, err = peerEnd.Write(body)
+		}
+	}()
+	limits := buffering.Limits{Buffers: 8, BufferBytes: 8 << 10, BusySize: 32 << 10}
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		p := buffering.NewPipe(buffering.PipeOptions{Arena: arena, Limits: limits})
+		go p.Fill(io.LimitReader(peer, int64(len(body)))) // ends with the body
+		if _, err := p.WriteTo(client); err != nil {
+			b.Error(err)
+		}
+		p.Free()
+	}
 }
 
 // benchmarkStream has both sides at work, with a client as fast as the peer.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -167,6 +168,51 @@ func TestPipe_FastClientOfShortReadsNeedsOneBuffer(t *testing.T) {
 		h.checkBody(client.Bytes(), want)
 		h.checkGivenBack()
 	})
+}
+
+// A peer with more than a buffer has room for is read in pieces of what the client may get at once, within the pipe's memory.
+func TestPipe_ReadsAFastPeerInLargePieces(t *testing.T) {
+	f := func(busy, memory int64, want ...int) {
+		t.Helper()
+		limits := smallLimits()
+		limits.Buffers, limits.BusySize, limits.TempFileWrite = 8, busy, 8<<10
+		h := newHarnessWithBudgets(t, limits, memory, 0)
+		body := pattern(16 << 10)
+		peer := &roomy{Reader: bytes.NewReader(body)}
+		if err := h.pipe.Fill(peer); err != nil {
+			t.Error(err)
+		}
+		if !slices.Equal(peer.rooms, want) {
+			t.Errorf("busy size %d, budget %d: got room for %v, want %v", busy, memory, peer.rooms, want)
+		}
+		if got := h.arena.InUse(); got > 16<<10 {
+			t.Errorf("got %d bytes in use, want %d at most", got, 16<<10)
+		}
+		h.checkBody(h.deliverAll(), body)
+		h.checkGivenBack()
+	}
+	const k = 1 << 10
+	f(2*k, 0, 2*k, 2*k, 2*k, 2*k, 2*k, 2*k, 2*k, 2*k)
+	f(4*k, 0, 2*k, 4*k, 4*k, 4*k, 2*k)
+	f(8*k, 0, 2*k, 8*k, 4*k, 2*k)
+	f(14*k, 0, 2*k, 8*k, 4*k, 2*k)       // half of the memory: the rest is to be read into meanwhile
+	f(8*k, 8*k, 2*k, 2*k, 2*k, 2*k, 8*k) // the budget has room for a large one after a spill only
+}
+
+// roomy notes how much it was asked for, and ends with its last bytes.
+type roomy struct {
+	*bytes.Reader
+
+	rooms []int
+}
+
+func (r *roomy) Read(b []byte) (int, error) {
+	r.rooms = append(r.rooms, len(b))
+	n, _ := r.Reader.Read(b)
+	if r.Len() == 0 {
+		return n, io.EOF
+	}
+	return n, nil
 }
 
 func TestPipe_BusySizeBoundsAWrite(t *testing.T) {

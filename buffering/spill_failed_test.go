@@ -13,7 +13,7 @@ import (
 // The disk takes the first buffer of a batch and not the second: neither keeps a part of the budget.
 func TestPipe_FailedSpillGivesItsSpaceBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newHarnessWithBudgets(t, smallLimits(), 0, 3<<10)
+		h := newHarnessWithBudgets(t, evenLimits(), 0, 3<<10)
 		body := pattern(20 << 10)
 		filled := h.fill(bytes.NewReader(body))
 		<-time.After(time.Second / 2) // the patience is used up, and the spill has failed
@@ -33,12 +33,12 @@ func TestPipe_FailedSpillGivesItsSpaceBack(t *testing.T) {
 func TestPipe_FailedSpillGivesAReadFileBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const inFile = 4 << 10
-		h := newHarnessWithBudgets(t, smallLimits(), 0, inFile)
+		h := newHarnessWithBudgets(t, evenLimits(), 0, inFile)
 		h.pipe.CloseWrite(nil)
 		h.pipe.Free()
 		body, got := pattern(20<<10), make([]byte, 20<<10)
 		h.pipe = buffering.NewPipe(buffering.PipeOptions{
-			Arena: h.arena, Dir: h.dir, Limits: smallLimits(),
+			Arena: h.arena, Dir: h.dir, Limits: evenLimits(),
 			OnSpillError: func(error) { // the spill is not over yet
 				if _, err := io.ReadFull(h.pipe, got[:inFile]); err != nil {
 					t.Error(err)

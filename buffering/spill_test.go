@@ -163,7 +163,7 @@ func TestPipe_SpillsTempFileWriteAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := func(atOnce, want int64) {
 			t.Helper()
-			limits := smallLimits()
+			limits := evenLimits()
 			limits.TempFileWrite = atOnce
 			h := newHarness(t, limits)
 			h.fillAll(pattern(8<<10 + 1)) // one byte more than the memory
@@ -184,7 +184,7 @@ func TestPipe_StallsAtMaxTempFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := func(maxTempFile int64, want int) {
 			t.Helper()
-			limits := smallLimits()
+			limits := evenLimits()
 			limits.MaxTempFile = maxTempFile
 			h := newHarness(t, limits)
 			body := pattern(1 << 20)
@@ -404,7 +404,7 @@ func TestPipe_FolderThatIsGoneIsMadeAgain(t *testing.T) {
 
 func TestPipe_TriesTheDiskAgainLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		limits := smallLimits()
+		limits := evenLimits()
 		h := newHarnessWithBudgets(t, limits, 0, 100<<10)
 		hog := h.pipe
 		h.fillAll(pattern(106 << 10)) // leaves 2 KiB of the budget

@@ -189,13 +189,15 @@ func (s *Settings) Derive() {
 	}
 }
 
-// Derive fills the sizes whose default follows from others, by nginx's rule: twice the larger of the two buffer sizes.
+// Derive fills the sizes whose default follows from others. By nginx's rule they are twice the larger of the two buffer sizes; here
+// half of the buffers, if that is more and up to 64k: bodies go through a pipe in pieces of this size.
 func (b *Buffering) Derive() {
+	piece := max(2*b.largest(), min(Size(b.Buffers.Number/2)*b.Buffers.Size, 64*KiB))
 	if b.BusyBuffersSize == 0 {
-		b.BusyBuffersSize = 2 * b.largest()
+		b.BusyBuffersSize = piece
 	}
 	if b.TempFileWriteSize == 0 {
-		b.TempFileWriteSize = 2 * b.largest()
+		b.TempFileWriteSize = piece
 	}
 }
 

@@ -36,9 +36,24 @@ func TestParse_MakesAServerOfTheShortForm(t *testing.T) {
 	if !slices.Equal(s.Listen, []string{"0.0.0.0:8080"}) || l.Path != "/" || l.Exact || l.Pass != "app" || !slices.Equal(s.Names, []string{""}) {
 		t.Errorf("got listen %v, location %q to %q, names %q", s.Listen, l.Path, l.Pass, s.Names)
 	}
-	if l.Settings.Buffering.BusyBuffersSize != 16*configs.KiB || time.Duration(s.Client.HeaderTimeout) != 15*time.Second {
+	if l.Settings.Buffering.BusyBuffersSize != 32*configs.KiB || time.Duration(s.Client.HeaderTimeout) != 15*time.Second {
 		t.Errorf("got busy_buffers_size %v, client_header_timeout %v, want the defaults", l.Settings.Buffering.BusyBuffersSize, s.Client.HeaderTimeout)
 	}
+}
+
+func TestBuffering_DerivesHalfOfTheBuffers(t *testing.T) {
+	f := func(first configs.Size, buffers configs.Buffers, want configs.Size) {
+		t.Helper()
+		b := configs.Buffering{BufferSize: first, Buffers: buffers}
+		if b.Derive(); b.BusyBuffersSize != want || b.TempFileWriteSize != want {
+			t.Errorf("%v and %v: got %v and %v, want %v", first, buffers, b.BusyBuffersSize, b.TempFileWriteSize, want)
+		}
+	}
+	const k = configs.KiB
+	f(8*k, configs.Buffers{Number: 8, Size: 8 * k}, 32*k)
+	f(4*k, configs.Buffers{Number: 3, Size: 8 * k}, 16*k)
+	f(32*k, configs.Buffers{Number: 8, Size: 4 * k}, 64*k)
+	f(8*k, configs.Buffers{Number: 256, Size: 8 * k}, 64*k)
 }
 
 func TestParse_LetsTheNearestSettingWin(t *testing.T) {
