@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"spillway/upstream/socket"
 )
 
 // Exchange is one request and its response, from the moment its head was parsed until Finish. One goroutine at a time
@@ -30,6 +32,10 @@ type Exchange struct {
 	Trailers   bool      // the client takes fields behind a chunked body (TE: trailers)
 	HeadBytes  int       // length of the request's head as received
 	Start      time.Time // when the head had been read
+
+	// Task is what works on the exchange; nil: a goroutine of its own. Before anything waits for something else than the exchange's
+	// sockets, it leaves.
+	Task *socket.Task
 
 	// Interim sends a whole interim response (RFC 9110, section 15.2), which Serve may call before it returns; what is wrong with
 	// the connection shows later. nil: the client takes none.

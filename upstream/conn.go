@@ -17,6 +17,9 @@ type Timeouts struct {
 	Send    time.Duration // send_timeout
 	Read    time.Duration // read_timeout
 
+	// Task is what waits; nil: a goroutine. See socket.Socket.Bind.
+	Task *socket.Task
+
 	Until time.Time // no wait goes on after this, however long it may last; zero: no such moment. See Conn.Unbind
 }
 

@@ -20,7 +20,7 @@ func (p *Peer) takeIdle(timeouts Timeouts) *Conn {
 		p.idleMu.Unlock()
 		p.group.idle.Add(-1)
 		c.begin(timeouts)
-		if time.Since(c.idleSince) < p.group.keepaliveTimeout && !c.Readable() {
+		if time.Since(c.idleSince) < p.group.keepaliveTimeout && (c.net.Untouched() || !c.Readable()) {
 			return c
 		}
 		c.close()

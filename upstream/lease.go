@@ -43,6 +43,7 @@ func (p *Peer) Lease(timeouts Timeouts, fresh bool) (*Conn, error) {
 // begin starts a lease on c.
 func (c *Conn) begin(timeouts Timeouts) {
 	c.timeouts = timeouts
+	c.net.Bind(timeouts.Task)
 	c.requests++
 	c.received = 0
 	c.Phase = Connecting
@@ -52,16 +53,16 @@ func (p *Peer) dial(timeouts Timeouts) (*Conn, error) {
 	if p.State() != Serving {
 		return nil, &Error{Phase: Connecting, Kind: Refused, Text: "connect() not tried", Err: ErrNotServing}
 	}
-	dialer := net.Dialer{Timeout: timeouts.Connect, Deadline: timeouts.Until, KeepAlive: -1}
-	deadline := time.Now().Add(timeouts.Connect)
-	if until := timeouts.Until; !until.IsZero() && until.Before(deadline) {
-		deadline = until
+	deadline := timeouts.Until
+	if connect := time.Now().Add(timeouts.Connect); timeouts.Connect > 0 && (deadline.IsZero() || connect.Before(deadline)) {
+		deadline = connect
 	}
-	nc, err := dialer.Dial(p.network, p.target)
+	nc, err := socket.Dial(timeouts.Task, p.network, p.target, deadline)
 	if err != nil {
 		return nil, connectError(err)
 	}
 	if p.tls != nil {
+		timeouts.Task.Leave() // what a handshake computes takes its time
 		if nc, err = p.secure(nc, deadline); err != nil {
 			return nil, err
 		}

@@ -26,7 +26,7 @@ var ours = []struct {
 
 	{"configs/nginx", []string{"configs"}},
 	{"upstream", []string{"upstream/socket", "proxy/httpfield"}},
-	{"proxy", []string{"proxy/routing", "proxy/httpfield"}},
+	{"proxy", []string{"proxy/routing", "proxy/httpfield", "upstream/socket"}},
 
 	{"upstream/cgi", []string{"upstream", "proxy/httpfield"}},
 	{"upstream/http1", []string{"upstream", "proxy/httpfield"}},

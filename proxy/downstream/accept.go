@@ -3,20 +3,11 @@ package downstream
 import (
 	"cmp"
 	"errors"
-	"io"
 	"net"
 	"slices"
 	"strconv"
 	"time"
 )
-
-// acceptor is the listener as fasthttp sees it: it gives conns, and never an error but io.EOF at the end, since any
-// other ends fasthttp's Serve. Running out of descriptors passes, and those of idle clients are given back for it.
-type acceptor struct {
-	net.Listener
-
-	l *Listener
-}
 
 // The wait after a failed accept doubles from the first to the second, as in net/http.
 const (
@@ -24,37 +15,35 @@ const (
 	lastPause  = time.Second
 )
 
-// Accept returns the next client.
-func (a acceptor) Accept() (net.Conn, error) {
+// accept waits for the next client; nil: nobody comes any more. Running out of descriptors passes, and those of idle clients are given
+// back for it.
+func (l *Listener) accept() *conn {
 	pause := time.Duration(0)
 	for {
-		if a.l.leaving.Load() {
-			a.l.hurry()
+		if l.leaving.Load() {
+			l.hurry()
 		}
-		socket, err := a.Listener.Accept()
+		accepted, err := l.acceptor.Accept()
 		switch {
 		case err == nil:
-			if c := a.l.add(socket); c != nil {
-				return c, nil
-			}
-			return nil, io.EOF
-		case a.l.leaving.Load() || errors.Is(err, net.ErrClosed):
-			_ = a.Close() // here and at once: whoever connects before is reset by it
-			return nil, io.EOF
+			return l.add(accepted)
+		case l.leaving.Load() || errors.Is(err, net.ErrClosed):
+			_ = l.acceptor.Close() // here and at once: whoever connects before is reset by it
+			return nil
 		}
-		a.l.acceptErrors.Add(1)
+		l.acceptErrors.Add(1)
 		closed := 0
 		if isExhausted(err) {
-			closed = a.l.shed()
+			closed = l.shed()
 		}
 		if pause == 0 {
-			a.l.opts.Log.Error("accept failed, trying again", "listener", a.l.name, "idle_closed", closed, "err", err)
+			l.opts.Log.Error("accept failed, trying again", "listener", l.name, "idle_closed", closed, "err", err)
 		}
 		pause = min(max(2*pause, firstPause), lastPause)
 		select {
 		case <-time.After(pause):
-		case <-a.l.stop:
-			return nil, io.EOF
+		case <-l.stop:
+			return nil
 		}
 	}
 }

@@ -1,78 +1,87 @@
 package downstream
 
 import (
+	"errors"
 	"io"
 	"os"
 	"time"
 )
 
-// beginBody is called with a whole head and n bytes in p. It returns how many of them are the reader's: the head and as
-// much of the body as has come.
-func (c *conn) beginBody(p []byte, n int) int {
-	head := c.head.length
-	rest := p[head:n]
+// beginBody is called with what has come behind a whole head.
+func (c *conn) beginBody(rest []byte) {
 	c.served++
 	c.l.requests.Add(1)
 	c.bodyWait, c.bodyRead, c.failed = 0, 0, nil
-	kept, used := 0, 0
 	switch {
 	case c.head.chunked:
 		c.at = atChunks
 		c.chunks.reset()
-		kept, used, c.failed = c.chunks.filter(rest)
-		if c.chunks.done() {
-			c.at = atHead
-		}
 	case c.head.contentLength > 0:
-		c.at = atBody
-		kept = int(min(int64(len(rest)), c.head.contentLength))
-		used = kept
-		c.left = c.head.contentLength - int64(kept)
-		if c.left == 0 {
-			c.at = atHead
-		}
+		c.at, c.left = atBody, c.head.contentLength
+		c.bodyRead = min(int64(len(rest)), c.left)
 	}
-	c.bodyRead = int64(kept)
-	if c.failed == nil {
-		c.keep(rest[used:])
-	}
-	c.silent.Store(c.at == atHead && len(c.ahead) == 0)
+	c.keep(rest)
+	c.noteSilence()
 	c.enter(serving)
-	return head + kept
 }
 
-// readBody reads a part of the body. It fails when the client sends too slowly, with io.EOF when the client has closed its
-// side, and when the framing is broken.
+// noteSilence notes whether nothing is to be expected from the client until it has the response.
+func (c *conn) noteSilence() { c.silent.Store(c.at == atHead && len(c.ahead) == 0) }
+
+// readBody reads a part of the body, and io.EOF at its end. It fails when the client sends too slowly, has closed its side, or when
+// the framing is broken.
 func (c *conn) readBody(p []byte) (int, error) {
-	if c.failed != nil {
-		return 0, c.failed
-	}
-	for {
-		if c.at == atBody {
-			p = p[:min(int64(len(p)), c.left)]
-		} else {
-			p = p[:min(len(p), maxHead)] // what is beyond the body must fit a head's buffer
-		}
-		n, err := c.takeBody(p)
+	for c.failed == nil && c.at != atHead && len(p) > 0 {
+		kept, err := c.readPiece(p)
 		if err != nil {
-			return 0, err
+			c.failed = bodyError(err)
+		} else if c.at == atHead {
+			c.noteSilence()
 		}
-		kept := n
-		if c.at == atBody {
-			c.left -= int64(n)
-		} else {
-			var used int
-			kept, used, c.failed = c.chunks.filter(p[:n])
-			if c.failed == nil {
-				c.giveBack(p[used:n])
-			}
+		if kept > 0 {
+			return kept, nil
 		}
-		if c.at == atBody && c.left == 0 || c.at == atChunks && c.chunks.done() {
+	}
+	if c.failed == nil && c.at == atHead {
+		return 0, io.EOF
+	}
+	return 0, c.failed
+}
+
+// readPiece reads once, and leaves of it what is the body's.
+func (c *conn) readPiece(p []byte) (int, error) {
+	if c.at == atBody {
+		n, err := c.takeBody(p[:min(int64(len(p)), c.left)])
+		if c.left -= int64(n); c.left == 0 {
 			c.at = atHead
-			c.silent.Store(len(c.ahead) == 0)
 		}
-		if kept > 0 || c.failed != nil {
-			return kept, c.failed
+		return n, err
+	}
+	p = p[:min(len(p), maxHead)] // what is beyond the body must fit a head's buffer
+	n, err := c.takeBody(p)
+	if err != nil {
+		return 0, err
+	}
+	kept, used, err := c.chunks.filter(p[:n])
+	if err == nil {
+		c.giveBack(p[used:n])
+	}
+	if c.chunks.done() {
+		c.at = atHead
+	}
+	return kept, err
+}
+
+// drop reads the rest of a body that nobody wants, so that the connection can go on. It says whether it can.
+func (c *conn) drop() bool {
+	if c.at == atHead {
+		return true
+	}
+	sink := c.l.takeBuffer()
+	defer c.l.giveBuffer(sink)
+	for {
+		if _, err := c.readBody((*sink)[:bufferSize]); err != nil {
+			return errors.Is(err, io.EOF)
 		}
 	}
 }
@@ -111,22 +120,15 @@ func (c *conn) takeBody(p []byte) (int, error) {
 // rateGrace is how long a body may be slower than minRate.
 const rateGrace = 10 * time.Second
 
-// body is the body of a request for the handler: it counts, and says in our words why it ended early.
+// body is the body of a request for the handler.
 type body struct {
-	c      *conn
-	stream io.Reader // fasthttp's, on top of conn.Read
-	read   int64
+	c    *conn
+	read int64
 }
 
 // Read reads from the client.
 func (b *body) Read(p []byte) (int, error) {
-	n, err := b.stream.Read(p)
+	n, err := b.c.readBody(p)
 	b.read += int64(n)
-	if err != nil && err != io.EOF && b.c.failed == nil {
-		b.c.failed = bodyError(err)
-	}
-	if err != nil && b.c.failed != nil {
-		return n, b.c.failed
-	}
 	return n, err
 }

@@ -1,8 +1,6 @@
 package downstream
 
-// chunks follows a chunked body (RFC 9112 section 7.1) and passes only what matters on: sizes and data. Extensions and
-// trailers are taken out, everything irregular is an error. So fasthttp decodes a body that has one meaning, and none
-// of the client's trailers is merged into anything.
+// chunks decodes a chunked body (RFC 9112 section 7.1). Extensions and trailers are dropped, everything irregular is an error.
 type chunks struct {
 	state    chunkState
 	size     uint64 // of the chunk, while its size is read; then what is left of its data
@@ -38,8 +36,7 @@ func (k *chunks) reset() { *k = chunks{} }
 
 func (k *chunks) done() bool { return k.state == chunksDone }
 
-// filter reads p up to the end of the body and moves what is passed on to the front of p. It returns the number of
-// bytes that were kept, and of those that were read: p[used:] belongs to the next request.
+// filter reads p up to the end of the body and moves the data to the front of p. It returns the number of its bytes, and of those that were read: p[used:] belongs to the next request.
 func (k *chunks) filter(p []byte) (kept, used int, err error) {
 	for used < len(p) && k.state != chunksDone {
 		if k.state == chunkData {
@@ -54,16 +51,10 @@ func (k *chunks) filter(p []byte) (kept, used int, err error) {
 			}
 			continue
 		}
-		c := p[used]
-		keep, err := k.step(c)
-		if err != nil {
+		if err := k.step(p[used]); err != nil {
 			return kept, used, err
 		}
 		used++
-		if keep {
-			p[kept] = c
-			kept++
-		}
 		if k.overhead++; k.overhead > chunkOverhead+chunkOverheadRatio*k.data {
 			return kept, used, badRequest("chunked body of next to nothing but framing")
 		}
@@ -72,7 +63,7 @@ func (k *chunks) filter(p []byte) (kept, used int, err error) {
 }
 
 // step takes one byte of framing.
-func (k *chunks) step(c byte) (keep bool, err error) {
+func (k *chunks) step(c byte) error {
 	switch k.state {
 	case chunkSize:
 		return k.sizeByte(c)
@@ -80,54 +71,54 @@ func (k *chunks) step(c byte) (keep bool, err error) {
 		switch {
 		case c == '\r':
 			k.state = chunkSizeLF
-			return true, nil
+			return nil
 		case c < ' ' && c != '\t' || c == 0x7f:
-			return false, badRequest("control byte in a chunk extension")
+			return badRequest("control byte in a chunk extension")
 		}
-		return false, nil
+		return nil
 	case chunkSizeLF:
 		k.state = chunkData
 		if k.size == 0 {
 			k.state = trailerStart
 		}
-		return true, want(c, '\n')
+		return want(c, '\n')
 	case chunkDataCR:
 		k.state = chunkDataLF
-		return true, want(c, '\r')
+		return want(c, '\r')
 	case chunkDataLF:
 		k.state, k.digits, k.size = chunkSize, 0, 0
-		return true, want(c, '\n')
+		return want(c, '\n')
 	case trailerStart:
 		if c == '\r' {
 			k.state = lastLF
-			return true, nil
+			return nil
 		}
 		k.state = trailer
 		if !isToken[c] {
-			return false, badRequest("invalid trailer")
+			return badRequest("invalid trailer")
 		}
-		return false, nil
+		return nil
 	case trailer:
 		switch {
 		case c == '\r':
 			k.state = trailerLF
 		case c < ' ' && c != '\t' || c == 0x7f:
-			return false, badRequest("control byte in a trailer")
+			return badRequest("control byte in a trailer")
 		}
-		return false, nil
+		return nil
 	case trailerLF:
 		k.state = trailerStart
-		return false, want(c, '\n')
+		return want(c, '\n')
 	default: // lastLF
 		if err := want(c, '\n'); err != nil {
-			return false, err // a body that ends wrong is never done
+			return err // a body that ends wrong is never done
 		}
 		k.state = chunksDone
-		return true, nil
+		return nil
 	}
 }
 
-func (k *chunks) sizeByte(c byte) (keep bool, err error) {
+func (k *chunks) sizeByte(c byte) error {
 	var digit uint64
 	switch {
 	case isDigit(c):
@@ -138,18 +129,18 @@ func (k *chunks) sizeByte(c byte) (keep bool, err error) {
 		digit = uint64(c-'A') + 10
 	case c == '\r' && k.digits > 0:
 		k.state = chunkSizeLF
-		return true, nil
+		return nil
 	case c == ';' && k.digits > 0:
 		k.state = chunkExt
-		return false, nil
+		return nil
 	default:
-		return false, badRequest("invalid chunk size")
+		return badRequest("invalid chunk size")
 	}
 	if k.digits++; k.digits > 15 { // 60 bits: no overflow anywhere
-		return false, badRequest("chunk size too large")
+		return badRequest("chunk size too large")
 	}
 	k.size = k.size<<4 | digit
-	return true, nil
+	return nil
 }
 
 func want(got, wanted byte) error {

@@ -13,18 +13,21 @@ import (
 	"spillway/upstream/socket"
 )
 
-// conn is the connection of a client, as fasthttp sees it. Read gives fasthttp whole heads that the guard has found
-// good, and bodies that end where their framing says; Write gives the client what send.go has not already sent.
+// conn is the connection of a client. See turn.go for who serves it.
 type conn struct {
 	*socket.Socket
 
 	l         *Listener
-	id        uint64 // nginx's *N
-	addresses        // set when it was accepted, read only
-	h1               // the exchange and the memory that it uses; the goroutine that serves the connection
+	id        uint64       // nginx's *N
+	addresses              // set when it was accepted, read only
+	*h1                    // the exchange and the memory that it uses; nil between two turns
+	task      *socket.Task // of the present turn; nil: it is a goroutine
+	resting   bool         // the turn ends, and not the connection
+	next      func(*socket.Task)
 
-	// The reading side: the goroutine that reads the head, then whoever reads the body.
+	// The reading side: who reads the head, then whoever reads the body.
 	at       place
+	due      int64 // when a head has to have begun; 0: the wait has not
 	head     head
 	left     int64 // of a body with Content-Length
 	chunks   chunks
@@ -35,8 +38,7 @@ type conn struct {
 	bodyWait time.Duration // spent waiting for the body
 	bodyRead int64
 
-	// The writing side: the goroutine that serves the connection.
-	muted   bool  // the response has been sent: what fasthttp writes now is not
+	// The writing side: who serves the connection.
 	sent    int64 // bytes of the response
 	cut     bool  // the response was cut, and only a reset tells the client
 	unclean bool  // the client may be sending what nobody reads: close with care
@@ -83,40 +85,25 @@ func (c *conn) enter(p phase) phase {
 	return phase(c.phase.Swap(uint32(p)))
 }
 
-// Read reads at most one message. fasthttp asks again only when it has used up all that it got.
-func (c *conn) Read(p []byte) (int, error) {
-	switch c.at {
-	case atHead:
-		if c.ex.Response != nil { // within an exchange, the next head is nobody's
-			return 0, io.ErrUnexpectedEOF
-		}
-		return c.readHead(p)
-	case atBody, atChunks:
-		n, err := c.readBody(p)
-		if err != nil && c.failed == nil {
-			c.failed = bodyError(err)
-		}
-		if n > 0 {
-			return n, nil
-		}
-		return 0, c.failed
-	default:
-		return 0, io.EOF
-	}
-}
+// headReader is the connection as the parser of heads sees it.
+type headReader conn
 
-// readHead waits for a request and reads its head, with what has come of its body. fasthttp's buffer is empty between
-// messages, so p is all of it. The deadline of the head is one for all of it, from its first byte. When there is no
-// good head, the error is io.EOF: everything else has been said to the client and in the log.
+// Read reads one whole head that the guard has found good. When there is none, the error is io.EOF: everything else has been said
+// to the client and in the log.
+func (r *headReader) Read(p []byte) (int, error) { return (*conn)(r).readHead(p) }
+
+// readHead waits for a request and reads its head into p, which is large enough. What has come behind it is kept. The deadline of
+// the head is one for all of it, from its first byte.
 func (c *conn) readHead(p []byte) (int, error) {
-	c.muted, c.unclean = false, false
-	c.head.reset()
-	c.enter(waiting)
-	due, n, blank := c.l.clock.Load()+int64(c.l.limits.Load().KeepaliveTimeout), 0, 0
-	if c.served == 0 {
-		due = c.l.clock.Load() + int64(c.l.limits.Load().HeaderTimeout)
+	if c.due == 0 {
+		c.awaitHead()
 	}
+	due, n, blank := c.due, 0, 0
+	c.head.reset()
 	for c.head.length == 0 {
+		if n == 0 && blank == 0 && c.rests() {
+			return 0, io.EOF
+		}
 		m, err := c.take(p[n:], due)
 		if err != nil {
 			return 0, c.noHead(p[:n], err)
@@ -137,7 +124,20 @@ func (c *conn) readHead(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 	}
-	return c.beginBody(p, n), nil
+	c.due = 0
+	c.beginBody(p[c.head.length:n])
+	return c.head.length, nil
+}
+
+// awaitHead begins the wait for a request.
+func (c *conn) awaitHead() {
+	limits := c.l.limits.Load()
+	c.unclean = false
+	c.enter(waiting)
+	c.due = c.l.clock.Load() + int64(limits.KeepaliveTimeout)
+	if c.served == 0 {
+		c.due = c.l.clock.Load() + int64(limits.HeaderTimeout)
+	}
 }
 
 // noHead ends a connection on which no whole head came. A client that has begun one and is too slow is told.
@@ -175,7 +175,7 @@ func (c *conn) wait(p []byte, due int64) (int, error) {
 	c.readDue.Store(due)
 	defer c.readDue.Store(0)
 	for looked := false; ; {
-		n, err := c.Socket.Read(p)
+		n, err := c.Read(p)
 		switch {
 		case n > 0:
 			return n, nil
@@ -195,14 +195,6 @@ func (c *conn) wait(p []byte, due int64) (int, error) {
 	}
 }
 
-// Write sends p, unless the response has been sent already.
-func (c *conn) Write(p []byte) (int, error) {
-	if c.muted {
-		return len(p), nil
-	}
-	return c.write(p)
-}
-
 // minRate is the number of bytes per second below which a client is taken for an attacker. Mobile clients with bad
 // reception are an order of magnitude faster.
 const minRate = 256
@@ -213,7 +205,7 @@ func (c *conn) write(p []byte) (int, error) {
 	for {
 		due := c.l.clock.Load() + int64(c.l.limits.Load().SendTimeout)
 		c.writeDue.Store(due)
-		n, err := c.Socket.Write(p[written:])
+		n, err := c.Write(p[written:])
 		c.writeDue.Store(0)
 		written += n
 		c.sent += int64(n)

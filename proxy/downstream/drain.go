@@ -69,7 +69,7 @@ func (l *Listener) StopAccepting(ctx context.Context) error {
 			}
 		}
 	}
-	if err := l.opts.Listener.Close(); !errors.Is(err, net.ErrClosed) {
+	if err := l.acceptor.Close(); !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil
@@ -77,13 +77,12 @@ func (l *Listener) StopAccepting(ctx context.Context) error {
 
 // hurry ends the next Accept when nobody comes; false if the listener knows no deadlines or is closed.
 func (l *Listener) hurry() bool {
-	timed, ok := l.opts.Listener.(interface{ SetDeadline(t time.Time) error })
 	pause := openPause
 	if l.sealed.Load() {
 		pause = sealedPause
 	}
 	wait := min(pause, time.Duration(l.leaveAt.Load()-l.now()))
-	return ok && timed.SetDeadline(time.Now().Add(wait)) == nil
+	return l.acceptor.SetDeadline(time.Now().Add(wait))
 }
 
 // drain lets no connection in any more.

@@ -1,8 +1,10 @@
 package downstream
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -11,9 +13,13 @@ import (
 	"spillway/proxy/httpfield"
 )
 
-// h1 is what a connection keeps for its exchanges, one after the other, so that none of them allocates.
+// h1 is what a connection needs for an exchange. It is recycled, so that none of them allocates.
 type h1 struct {
+	c         *conn // whose it is at the moment
 	ex        proxy.Exchange
+	request   fasthttp.RequestHeader
+	response  fasthttp.ResponseHeader
+	reader    *bufio.Reader // of heads
 	body      body
 	out       sender
 	keepAlive bool // the client wants to go on
@@ -22,111 +28,106 @@ type h1 struct {
 	host, path, target, upgrade []byte // memory of what ex borrows
 }
 
-// serve is fasthttp's handler: it makes an exchange of a parsed head, has it served, sends the response and finishes it.
-func (l *Listener) serve(ctx *fasthttp.RequestCtx) {
-	c, ok := ctx.Conn().(*conn)
-	if !ok {
-		panic("downstream: request on a connection of somebody else")
+func newH1() *h1 {
+	h := &h1{reader: bufio.NewReaderSize(nil, maxHead)}
+	h.interim = h.sendInterim
+	return h
+}
+
+// lend makes h that of a connection.
+func (h *h1) lend(c *conn) {
+	h.c, h.out.c, c.h1 = c, c, h
+	h.reader.Reset((*headReader)(c))
+}
+
+// recycle gives it back, for other connections.
+func (h *h1) recycle() {
+	l := h.c.l
+	h.c.h1, h.c, h.out.c = nil, nil, nil
+	h.reader.Reset(nil)
+	l.h1s.Put(h)
+}
+
+// serve reads a request and makes an exchange of it, has it served, sends the response and finishes it. It says whether the
+// connection can go on: not if no request came.
+func (c *conn) serve() bool {
+	switch err := c.request.Read(c.reader); {
+	case errors.Is(err, io.EOF):
+		return false
+	case err != nil: // what the guard lets through and the parser does not take
+		c.adapt()
+		c.reject(&proxy.StatusError{Code: fasthttp.StatusBadRequest, Err: err})
+		return c.conclude()
 	}
-	c.adapt(&ctx.Request.Header, &ctx.Response.Header)
-	if c.ex.BodyLength != 0 {
-		c.body = body{c: c, stream: ctx.RequestBodyStream()}
+	c.adapt()
+	front := c.l.opts.Front()
+	expects := c.head.expects && c.head.proto == http11
+	if err := c.fill(); err != nil {
+		c.reject(err)
+		return c.conclude()
+	}
+	if c.ex.BodyLength != 0 && (!expects || c.invites(front)) {
+		c.body = body{c: c}
 		c.ex.Body = &c.body
 	}
-	front := l.opts.Front()
-	if err := c.fill(); err != nil {
-		c.logRefusal(err)
-		front.Refuse(&c.ex, err)
+	front.Serve(&c.ex)
+	return c.conclude()
+}
+
+// invites tells a client that waits for "100 Continue" to send its body, if somebody wants it. If nobody does, the answer is sent
+// at once, and the connection ends with it.
+func (c *conn) invites(front *proxy.Front) bool {
+	if !front.Welcomes(&c.ex) {
 		c.ex.CloseClient = true
-	} else {
-		front.Serve(&c.ex)
+		return false
 	}
-	c.conclude(ctx)
+	_, _ = c.write(goOn) // what is wrong with the connection, the body's reader finds
+	return true
 }
 
-// expect is fasthttp's handler for a client that waits for "100 Continue": it lets the client send its body only if
-// somebody wants it; otherwise the answer is sent at once, and what fasthttp makes of the status is not.
-func (l *Listener) expect(ctx *fasthttp.RequestCtx) int {
-	c, ok := ctx.Conn().(*conn)
-	if !ok {
-		panic("downstream: request on a connection of somebody else")
-	}
-	c.adapt(&ctx.Request.Header, &ctx.Response.Header)
-	front := l.opts.Front()
-	if err := c.fill(); err != nil {
-		c.logRefusal(err)
-		front.Refuse(&c.ex, err)
-	} else if front.Welcomes(&c.ex) {
-		return fasthttp.StatusContinue
-	} else {
-		front.Serve(&c.ex)
-	}
-	c.ex.CloseClient = true
-	c.conclude(ctx)
-	return fasthttp.StatusExpectationFailed
-}
-
-// fail is fasthttp's error handler. Little comes here: what the guard lets through and fasthttp does not take, and
-// bodies of which not even the first byte came.
-func (l *Listener) fail(ctx *fasthttp.RequestCtx, err error) {
-	c, ok := ctx.Conn().(*conn)
-	if !ok {
-		panic("downstream: request on a connection of somebody else")
-	}
-	if c.muted { // the error came after the response
-		return
-	}
-	if c.failed != nil {
-		err = c.failed
-	}
-	if refused := (&proxy.StatusError{}); !errors.As(err, &refused) {
-		err = &proxy.StatusError{Code: fasthttp.StatusBadRequest, Err: err}
-	}
-	c.adapt(&ctx.Request.Header, &ctx.Response.Header)
-	c.logRefusal(err)
-	l.opts.Front().Refuse(&c.ex, err)
-	c.ex.CloseClient = true
-	c.conclude(ctx)
-}
+var goOn = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
 // refuse answers what is not even a good head; begun is what came of it.
 func (c *conn) refuse(begun []byte, err error) {
-	var ctx fasthttp.RequestCtx
-	ctx.Response.Header.SetNoDefaultContentType(true)
-	c.adapt(&ctx.Request.Header, &ctx.Response.Header)
+	c.request.Reset()
+	c.adapt()
 	if c.head.tlen > 0 {
 		c.ex.Method = begun[:c.head.method]
 		c.ex.Target = begun[c.head.target : c.head.target+c.head.tlen]
 		c.ex.Proto = c.head.proto.text()
-		ctx.Request.Header.SetMethodBytes(c.ex.Method)
+		c.request.SetMethodBytes(c.ex.Method)
 	} else {
 		c.ex.Method, c.ex.Target, c.ex.Proto = nil, nil, nil
 	}
+	c.reject(err)
+	c.conclude()
+	c.at, c.unclean = atEnd, true
+}
+
+// reject makes the exchange one that is refused.
+func (c *conn) reject(err error) {
 	c.logRefusal(err)
 	c.l.opts.Front().Refuse(&c.ex, err)
 	c.ex.CloseClient = true
-	c.conclude(&ctx)
-	c.at, c.unclean = atEnd, true
 }
 
 func (c *conn) logRefusal(err error) {
 	c.l.opts.Log.Info("request refused", "exchange", &c.ex, "err", err)
 }
 
-// conclude sends the response and finishes the exchange. After that the response in ctx is of no use, except that it
-// tells fasthttp whether to go on; that it is written too is what conn.muted is for.
-func (c *conn) conclude(ctx *fasthttp.RequestCtx) {
-	goOn := c.respond()
-	ctx.Response.Header.Reset()
-	if !goOn {
-		ctx.Response.Header.SetConnectionClose()
-	}
+// conclude sends the response and finishes the exchange. It says whether the connection can go on.
+func (c *conn) conclude() bool {
+	more := c.respond()
+	c.response.Reset()
+	return more && c.drop()
 }
 
 // adapt fills in what a fresh exchange has in any case.
-func (c *conn) adapt(request *fasthttp.RequestHeader, response *fasthttp.ResponseHeader) {
-	ex := &c.ex
-	ex.Request, ex.Response = request, response
+func (c *conn) adapt() {
+	c.response.SetNoDefaultContentType(true)
+	ex, request := &c.ex, &c.request
+	ex.Task = c.task
+	ex.Request, ex.Response = request, &c.response
 	ex.Method, ex.Target, ex.Proto = request.Method(), request.RequestURI(), request.Protocol()
 	ex.BodyLength = max(0, c.head.contentLength)
 	if c.head.chunked {

@@ -2,15 +2,11 @@ package downstream
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"math"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/valyala/fasthttp"
 
 	"spillway/proxy"
 	"spillway/upstream/socket"
@@ -38,14 +34,15 @@ type Limits struct {
 
 // Listener accepts the clients of one socket and serves their requests.
 type Listener struct {
-	opts   Options // set by New, read only; for the limits see there
-	name   string
-	limits atomic.Pointer[Limits] // immutable, without zeros
-	server *fasthttp.Server
-	start  time.Time // the origin of all times
+	opts     Options // set by New, read only; for the limits see there
+	name     string
+	acceptor *socket.Acceptor
+	limits   atomic.Pointer[Limits] // immutable, without zeros
+	start    time.Time              // the origin of all times
 
 	watchAfter time.Duration
 	buffers    sync.Pool // of *[]byte, bufferSize each
+	h1s        sync.Pool // of *h1
 
 	clock        atomic.Int64 // now, at the last tick of the sweeper
 	serving      atomic.Bool
@@ -101,6 +98,7 @@ func New(opts Options) (*Listener, error) {
 		opts:       opts,
 		name:       opts.Name,
 		start:      time.Now(),
+		acceptor:   socket.NewAcceptor(opts.Listener),
 		watchAfter: watchAfter,
 		accepted:   make(chan struct{}),
 		stop:       make(chan struct{}),
@@ -112,27 +110,7 @@ func New(opts Options) (*Listener, error) {
 		b := make([]byte, 0, bufferSize)
 		return &b
 	}
-	l.server = &fasthttp.Server{
-		Handler:       l.serve,
-		ExpectHandler: l.expect,
-		ErrorHandler:  l.fail,
-		Logger:        printer{l},
-		Concurrency:   math.MaxInt32, // connections are limited elsewhere: 503 by fasthttp would be an unlogged response
-
-		// A body is streamed beyond this size; what is not beyond is read before the handler is called. One byte,
-		// so that the handler may refuse a body without having read any of it.
-		StreamRequestBody:  true,
-		MaxRequestBodySize: 1,
-
-		ReadBufferSize:  maxHead,
-		WriteBufferSize: 256, // nothing leaves through it but a 100 Continue
-
-		DisablePreParseMultipartForm: true,
-		NoDefaultContentType:         true,
-		NoDefaultServerHeader:        true,
-		SecureErrorLogMessage:        true,
-		LazyRequestTime:              true,
-	}
+	l.h1s.New = func() any { return newH1() }
 	return l, nil
 }
 
@@ -166,17 +144,18 @@ func (l *Listener) Serve() error {
 	l.clock.Store(l.now()) // New may be long ago
 	go l.sweep()           // ends when l.empty is closed, which remove does after a Shutdown
 	l.serving.Store(true)
-	err := l.server.Serve(acceptor{l.opts.Listener, l})
+	for c := l.accept(); c != nil; c = l.accept() {
+		c.begin()
+	}
 	close(l.accepted)
 	l.drain() // for the case that somebody else closed the socket
-	return err
+	return nil
 }
 
 // add makes a conn of a socket; nil after Shutdown.
 func (l *Listener) add(accepted net.Conn) *conn {
 	c := &conn{Socket: socket.New(accepted), l: l, watched: make(chan struct{}, 1), addresses: addressesOf(accepted)}
-	c.out.c = c
-	c.interim = c.sendInterim
+	c.next = c.turn
 	c.since.Store(l.clock.Load())
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -228,10 +207,10 @@ func (l *Listener) takeBuffer() *[]byte {
 
 func (l *Listener) giveBuffer(b *[]byte) { l.buffers.Put(b) }
 
-// printer is the logger of fasthttp, which has nothing to say that the Listener has not said.
-type printer struct{ l *Listener }
-
-// Printf logs what fasthttp says.
-func (p printer) Printf(format string, args ...any) {
-	p.l.opts.Log.Debug("fasthttp says", "listener", p.l.name, "err", fmt.Sprintf(format, args...))
+func (l *Listener) takeH1() *h1 {
+	h, ok := l.h1s.Get().(*h1)
+	if !ok {
+		panic("downstream: pool of something else")
+	}
+	return h
 }

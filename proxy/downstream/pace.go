@@ -72,6 +72,7 @@ func (s *sender) writePaced(p []byte) (int, error) {
 				return sent, errLeft
 			}
 			s.wait()
+			s.c.task.Leave()
 			s.pace.pause(wait)
 			continue
 		}

@@ -10,11 +10,10 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"spillway/proxy"
-	"spillway/upstream/socket"
 )
 
-// maxDrain is how much of a request body that nobody has read fasthttp reads after the response to keep the connection
-// (its maxUnreadStreamBodySize). Above it the connection is closed; the response has to say so.
+// maxDrain is how much of a request body that nobody has read is read after the response to keep the connection. Above it the
+// connection is closed; the response has to say so.
 const maxDrain = 256 << 10
 
 var (
@@ -33,7 +32,6 @@ func (c *conn) respond() bool {
 	c.cut = c.out.err != nil && c.out.undelimited()
 	c.ex.Reset()
 	c.body = body{}
-	c.muted = true
 	c.unclean = c.at != atHead && c.out.err == nil && !errors.Is(c.failed, os.ErrDeadlineExceeded)
 	return !c.out.close
 }
@@ -72,7 +70,7 @@ func (c *conn) send() error {
 }
 
 // sendInterim is the Interim of exchanges. What is wrong with the connection, the response finds.
-func (c *conn) sendInterim(head []byte) { _, _ = c.write(head) }
+func (h *h1) sendInterim(head []byte) { _, _ = h.c.write(head) }
 
 // allows says whether a response of this request may have the status.
 func (c *conn) allows(status int) bool {
@@ -99,18 +97,12 @@ type sender struct {
 	pieces [4][]byte
 	vector net.Buffers
 
-	onWait func()        // see OnWait; nil: there is nobody to call
-	eager  *socket.Eager // nil before the first OnWait
+	onWait func() // see OnWait; nil: there is nobody to call
 }
 
 // OnWait makes f be called when the client does not take at once what is written, before the wait for it. It is called once at
 // most, by the goroutine that writes.
-func (s *sender) OnWait(f func()) {
-	s.onWait = f
-	if s.eager == nil {
-		s.eager = new(socket.Eager)
-	}
-}
+func (s *sender) OnWait(f func()) { s.onWait = f }
 
 func (s *sender) wait() {
 	if f := s.onWait; f != nil {
@@ -288,7 +280,7 @@ func (s *sender) put(pieces ...[]byte) (int64, error) {
 	defer clear(s.pieces[:])
 	sent := int64(0)
 	if s.onWait != nil {
-		sent = s.eager.Write(s.c.Socket, &s.vector)
+		sent = s.c.WriteNow(&s.vector)
 		s.c.sent += sent
 		if len(s.vector) == 0 {
 			return sent, nil

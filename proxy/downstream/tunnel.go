@@ -69,7 +69,7 @@ func (s *sender) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	for {
-		n, err := c.Socket.Read(p)
+		n, err := c.Read(p)
 		switch {
 		case n > 0:
 			return n, nil

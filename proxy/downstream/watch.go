@@ -25,7 +25,7 @@ func (c *conn) awaitLeave() {
 	defer func() { c.watched <- struct{}{} }()
 	var early [1]byte
 	for {
-		n, err := c.Socket.Read(early[:])
+		n, err := c.ReadAside(early[:])
 		switch {
 		case n > 0:
 			c.keep(early[:])

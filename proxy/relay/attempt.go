@@ -56,6 +56,9 @@ func (r *run) try() (again bool, err error) {
 		r.h.opts.Group.CountRequest(now)
 	}
 	failure := r.exchangeHeads(visited, now, false)
+	if failure != nil {
+		r.ex.Task.Leave() // what has failed may have to wait
+	}
 	if notServing(failure) {
 		r.dropAttempt()
 		r.free()
@@ -88,7 +91,7 @@ func (r *run) exchangeHeads(visited visit, now time.Time, fresh bool) *upstream.
 	})
 	record := r.lastAttempt()
 	timeouts := opts.Timeouts
-	timeouts.Until = r.until
+	timeouts.Until, timeouts.Task = r.until, ex.Task
 	conn, err := r.peer.Lease(timeouts, fresh)
 	if err != nil {
 		r.reused = false

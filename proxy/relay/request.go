@@ -65,6 +65,9 @@ func (r *run) holdBody() error {
 		r.stream = bodyStream{run: r, from: ex.Body}
 		return nil
 	}
+	if ex.BodyLength < 0 || ex.BodyLength > int64(opts.BodyMemory) {
+		ex.Task.Leave() // it may go to disk
+	}
 	r.body = buffering.NewBody(opts.Arena, opts.Spill, opts.BodyMemory, r.onBodySpill)
 	r.stream = bodyStream{run: r, from: ex.Body}
 	err := r.body.Fill(&r.stream, ex.BodyLength, opts.BodyLimit)

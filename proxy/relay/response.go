@@ -40,6 +40,7 @@ func (r *run) respond() {
 		}
 		r.endResponse(nil)
 	case r.resp.Switched: // see tunnel.go
+		ex.Task.Leave()
 	case r.unbuffer:
 		r.conn.Phase = upstream.ReadingBody
 	default:
@@ -52,6 +53,7 @@ func (r *run) startPump() {
 	if r.conn == nil || r.pipe != nil {
 		return
 	}
+	r.ex.Task.Leave()
 	opts := &r.h.opts
 	r.pipe = buffering.NewPipe(buffering.PipeOptions{
 		Arena: opts.Arena, Dir: opts.Spill, Limits: opts.Limits, OnSpill: r.onSpill, OnSpillError: r.onSpillError,
@@ -241,6 +243,7 @@ func (r *run) carry(w io.Writer) (int64, error) {
 			return sent, err
 		}
 		piece.fit(int64(n))
+		r.ex.Task.Yield()
 	}
 	return sent, nil
 }

@@ -73,6 +73,7 @@ func (r *run) wait() (*upstream.Peer, error) {
 			w.Until = end
 		}
 	}
+	ex.Task.Leave()
 	r.h.opts.Group.Join(w)
 	if !r.h.opts.Finish {
 		ex.OnGone(r.onLeave)

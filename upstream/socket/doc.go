@@ -1,11 +1,15 @@
-// Package socket makes reads and writes of connected sockets cheap.
+// Package socket makes reads, writes and waits of connected sockets cheap.
 //
-// A Socket is a net.Conn. Where the platform allows (linux.go), a Read or Write is one non-blocking system call without
-// the scheduler's bookkeeping for calls that may block, and parks in Go's network poller when there is nothing to do, so
-// deadlines and Close work as ever. Everywhere else, and under the race detector, which has to see the transfers, it is the
-// net.Conn's own (portable.go); both pass the same tests. BenchmarkSocket compares the two.
+// A Socket is a net.Conn. Where the platform allows (Linux; descriptor.go), it owns its descriptor, and Go's poller does not know it: a
+// loop (loop.go) waits for thousands of them at once. Who serves a client is a Task (task.go): a coroutine that hands the thread over
+// to the loop when it would have to wait, and gets it back when there is something to do. So neither a goroutine is parked and
+// woken for each message, nor is a system call made to learn that there is nothing to read. A goroutine may use such a Socket, too:
+// it waits at a channel. Deadlines and Close work as ever.
 //
-// A Layer is a protocol on top of a Socket, such as TLS: it uses the net.Conn's own way, and can be asked for Quiet as well.
+// Everywhere else (portable.go) a Socket is the net.Conn's own, there are no tasks, and everybody is on a goroutine. Both pass the
+// same tests.
+//
+// A Layer is a protocol on top of a Socket, such as TLS: it can be asked for Quiet as well.
 //
 // The package knows neither requests nor peers.
 package socket

@@ -1,21 +1,37 @@
-//go:build race || !linux || !(amd64 || arm64)
+//go:build !linux || !(amd64 || arm64)
 
 package socket
 
 import (
 	"net"
-	"syscall"
+	"time"
 )
 
-// transfer is the net.Conn's own reading and writing.
-type transfer struct{}
+// Task is there for loops, which this platform has none of: everybody is on a goroutine. It is always nil.
+type Task struct{}
 
-func (*transfer) bind(syscall.RawConn) {}
+// Leave does nothing.
+func (t *Task) Leave() {}
 
-func (*transfer) read(conn net.Conn, p []byte) (int, error) { return conn.Read(p) }
+// Return does nothing.
+func (t *Task) Return() {}
 
-func (*transfer) write(conn net.Conn, p []byte) (int, error) { return conn.Write(p) }
+// Yield does nothing.
+func (t *Task) Yield() {}
 
-func (*transfer) writeBuffers(conn net.Conn, pieces *net.Buffers) (int64, error) {
-	return pieces.WriteTo(conn)
+// Dial connects to an address of the network tcp or unix until the deadline.
+func Dial(_ *Task, network, address string, deadline time.Time) (net.Conn, error) {
+	return dial(network, address, deadline)
 }
+
+// Acceptor accepts what the listener accepts.
+type Acceptor struct{ net.Listener }
+
+// NewAcceptor returns an Acceptor for the listener.
+func NewAcceptor(listener net.Listener) *Acceptor { return &Acceptor{listener} }
+
+// SetDeadline sets when Accept ends at the latest; false: the listener knows no deadlines, or is closed.
+func (a *Acceptor) SetDeadline(t time.Time) bool { return setDeadline(a.Listener, t) }
+
+// Notice is for platforms where the listener does not do that itself: it ends Accept if somebody else has closed it.
+func (a *Acceptor) Notice() {}

@@ -18,6 +18,9 @@ func (q *quiet) bind(raw syscall.RawConn) {
 // Quiet says whether nothing is to be read at the moment, not even the end of the stream; the reader may call it. It
 // costs one system call and does not wait. A socket that cannot be asked is not quiet.
 func (s *Socket) Quiet() bool {
+	if s.own != nil {
+		return s.own.Quiet()
+	}
 	q := &s.quiet
 	if q.raw == nil {
 		layer, ok := s.Conn.(*Layer)

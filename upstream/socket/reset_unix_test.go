@@ -7,11 +7,15 @@ import (
 	"net"
 	"runtime"
 	"testing"
+
+	"spillway/upstream/socket"
 )
 
 // Wine shows a reset as the end of the stream, so this is not tested there.
-func TestSocket_ReportsAReset(t *testing.T) {
-	s, far := pair(t)
+func TestSocket_ReportsAReset(t *testing.T) { each(t, checkReportsAReset) }
+
+func checkReportsAReset(t *testing.T, s *socket.Socket, far net.Conn) {
+	t.Helper()
 	if err := far.(*net.TCPConn).SetLinger(0); err != nil {
 		t.Fatal(err)
 	}

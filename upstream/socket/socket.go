@@ -8,32 +8,86 @@ import (
 // Socket is a connected TCP or unix socket. One goroutine may read while another writes.
 type Socket struct {
 	net.Conn
-	io       transfer
+
+	own      own // Conn, if a loop waits for it
 	quiet    quiet
 	writable writable
+}
+
+// own is what only the connections of a loop can do; see there.
+type own interface {
+	WriteBuffers(pieces *net.Buffers) (int64, error)
+	WriteNow(pieces *net.Buffers) int64
+	Bind(t *Task)
+	ReadAside(p []byte) (int, error)
+	Untouched() bool
+	Await(job func(*Task))
+	Quiet() bool
+	Writable() bool
+	SetLinger(seconds int) error
 }
 
 // New returns conn as a Socket; a conn that is no socket of the system works as it is.
 func New(conn net.Conn) *Socket {
 	s := &Socket{Conn: conn}
+	if s.own, _ = conn.(own); s.own != nil {
+		return s
+	}
 	if raw, err := s.SyscallConn(); err == nil {
-		s.io.bind(raw)
 		s.quiet.bind(raw)
 		s.writable.bind(raw)
 	}
 	return s
 }
 
-// Read reads what there is, at most len(p) bytes, and waits when there is nothing.
-func (s *Socket) Read(p []byte) (int, error) { return s.io.read(s.Conn, p) }
-
-// Write writes all of p.
-func (s *Socket) Write(p []byte) (int, error) { return s.io.write(s.Conn, p) }
-
 // WriteBuffers writes all of the pieces in order, in as few system calls as the platform can, and takes off the slice
 // what was written.
 func (s *Socket) WriteBuffers(pieces *net.Buffers) (int64, error) {
-	return s.io.writeBuffers(s.Conn, pieces)
+	if s.own != nil {
+		return s.own.WriteBuffers(pieces)
+	}
+	return pieces.WriteTo(s.Conn)
+}
+
+// WriteNow writes as much of the pieces as the socket takes at once, takes that off the slice and returns its length. What is wrong
+// with the socket, the next Write finds. A socket that no loop waits for cannot tell, and takes nothing.
+func (s *Socket) WriteNow(pieces *net.Buffers) int64 {
+	if s.own == nil {
+		return 0
+	}
+	return s.own.WriteNow(pieces)
+}
+
+// Bind says that the task uses the socket from now on: what has to wait waits in its loop. Nil is a goroutine.
+func (s *Socket) Bind(t *Task) {
+	if s.own != nil {
+		s.own.Bind(t)
+	} else if layer, ok := s.Conn.(*Layer); ok {
+		layer.under.Bind(t)
+	}
+}
+
+// ReadAside is Read for a goroutine beside the task that the socket is bound to.
+func (s *Socket) ReadAside(p []byte) (int, error) {
+	if s.own != nil {
+		return s.own.ReadAside(p)
+	}
+	return s.Read(p)
+}
+
+// Untouched says that nothing has come since the last Read, as far as is known without asking the system; if it is not
+// known at all, false.
+func (s *Socket) Untouched() bool { return s.own != nil && s.own.Untouched() }
+
+// Await has a task do the job when there is something to read, or the read deadline has passed, or the socket was closed; until then
+// the connection takes no more than its own memory. False: there are no tasks, and nothing was done. After true the caller, who
+// may be the last task, must not use the socket any more.
+func (s *Socket) Await(job func(*Task)) bool {
+	if s.own == nil {
+		return false
+	}
+	s.own.Await(job)
+	return true
 }
 
 // CloseWrite ends the sending side, so that the other side reads the end of the stream.
@@ -47,6 +101,9 @@ func (s *Socket) CloseWrite() error {
 
 // SetLinger sets what becomes of unsent bytes at Close, as net.TCPConn's method; with 0 the other side gets a reset.
 func (s *Socket) SetLinger(seconds int) error {
+	if s.own != nil {
+		return s.own.SetLinger(seconds)
+	}
 	tcp, ok := s.Conn.(*net.TCPConn)
 	if !ok {
 		return syscall.EINVAL

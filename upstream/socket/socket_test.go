@@ -12,15 +12,15 @@ import (
 	"spillway/upstream/socket"
 )
 
-// pair returns the two ends of a TCP connection over loopback; the first is a Socket.
-func pair(tb testing.TB) (*socket.Socket, net.Conn) {
+// pair returns the two ends of a TCP connection over loopback; the first is a Socket, made as dial says.
+func pair(tb testing.TB, dial func(address string) (net.Conn, error)) (*socket.Socket, net.Conn) {
 	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	defer listener.Close()
-	near, err := net.Dial("tcp", listener.Addr().String())
+	near, err := dial(listener.Addr().String())
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -35,8 +35,32 @@ func pair(tb testing.TB) (*socket.Socket, net.Conn) {
 	return socket.New(near), far
 }
 
+// kinds are the ways to make a Socket. Where there are no loops, both are one.
+var kinds = []struct {
+	name string
+	dial func(address string) (net.Conn, error)
+}{
+	{"net.Conn", func(address string) (net.Conn, error) { return net.Dial("tcp", address) }},
+	{"loop", func(address string) (net.Conn, error) { return socket.Dial(nil, "tcp", address, time.Time{}) }},
+}
+
+// each runs a test with every kind of Socket.
+func each(t *testing.T, test func(t *testing.T, s *socket.Socket, far net.Conn)) {
+	t.Helper()
+	for _, kind := range kinds {
+		t.Run(kind.name, func(t *testing.T) {
+			s, far := pair(t, kind.dial)
+			test(t, s, far)
+		})
+	}
+}
+
 func TestSocket_WritesAllAlthoughTheOtherSideIsSlow(t *testing.T) {
-	s, far := pair(t)
+	each(t, checkWritesAllAlthoughTheOtherSideIsSlow)
+}
+
+func checkWritesAllAlthoughTheOtherSideIsSlow(t *testing.T, s *socket.Socket, far net.Conn) {
+	t.Helper()
 	head := bytes.Repeat([]byte("head"), 1<<18)
 	body := bytes.Repeat([]byte("body."), 1<<20)
 	var many net.Buffers
@@ -61,8 +85,10 @@ func TestSocket_WritesAllAlthoughTheOtherSideIsSlow(t *testing.T) {
 	}
 }
 
-func TestSocket_LeavesWhatWasNotWritten(t *testing.T) {
-	s, far := pair(t)
+func TestSocket_LeavesWhatWasNotWritten(t *testing.T) { each(t, checkLeavesWhatWasNotWritten) }
+
+func checkLeavesWhatWasNotWritten(t *testing.T, s *socket.Socket, far net.Conn) {
+	t.Helper()
 	var pieces net.Buffers
 	want := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
 	for rest := want; len(rest) > 0; rest = rest[1<<20:] {
@@ -95,8 +121,10 @@ func TestSocket_LeavesWhatWasNotWritten(t *testing.T) {
 	}
 }
 
-func TestSocket_ReadsToTheEnd(t *testing.T) {
-	s, far := pair(t)
+func TestSocket_ReadsToTheEnd(t *testing.T) { each(t, checkReadsToTheEnd) }
+
+func checkReadsToTheEnd(t *testing.T, s *socket.Socket, far net.Conn) {
+	t.Helper()
 	sent := bytes.Repeat([]byte("0123456789"), 1<<17)
 	go func() { // ends when all was sent
 		_, _ = far.Write(sent)
@@ -111,8 +139,10 @@ func TestSocket_ReadsToTheEnd(t *testing.T) {
 	}
 }
 
-func TestSocket_KeepsDeadlines(t *testing.T) {
-	s, _ := pair(t)
+func TestSocket_KeepsDeadlines(t *testing.T) { each(t, checkKeepsDeadlines) }
+
+func checkKeepsDeadlines(t *testing.T, s *socket.Socket, _ net.Conn) {
+	t.Helper()
 	if err := s.SetDeadline(time.Now().Add(-time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -138,8 +168,10 @@ func TestSocket_KeepsDeadlines(t *testing.T) {
 	}
 }
 
-func TestSocket_CloseEndsAWaitingRead(t *testing.T) {
-	s, _ := pair(t)
+func TestSocket_CloseEndsAWaitingRead(t *testing.T) { each(t, checkCloseEndsAWaitingRead) }
+
+func checkCloseEndsAWaitingRead(t *testing.T, s *socket.Socket, _ net.Conn) {
+	t.Helper()
 	blocked := make(chan error)
 	go func() { // ends with Close
 		_, err := s.Read(make([]byte, 1))
@@ -195,12 +227,10 @@ func BenchmarkSocket(b *testing.B) {
 			}
 		}
 	}
-	b.Run("socket", func(b *testing.B) {
-		s, far := pair(b)
-		run(b, s, far)
-	})
-	b.Run("net.Conn", func(b *testing.B) {
-		s, far := pair(b)
-		run(b, s.Conn, far)
-	})
+	for _, kind := range kinds {
+		b.Run(kind.name, func(b *testing.B) {
+			s, far := pair(b, kind.dial)
+			run(b, s, far)
+		})
+	}
 }

@@ -19,6 +19,9 @@ func (w *writable) bind(raw syscall.RawConn) {
 // goroutine at a time may call it, beside those that read and write. It costs one system call and does not wait. A socket
 // that cannot be asked, or is closed, is not writable.
 func (s *Socket) Writable() bool {
+	if s.own != nil {
+		return s.own.Writable()
+	}
 	w := &s.writable
 	w.is = false
 	return w.raw != nil && w.raw.Control(w.ask) == nil && w.is

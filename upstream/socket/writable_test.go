@@ -12,7 +12,11 @@ import (
 )
 
 func TestSocket_IsWritableWhileTheOtherSideReads(t *testing.T) {
-	s, far := pair(t)
+	each(t, checkIsWritableWhileTheOtherSideReads)
+}
+
+func checkIsWritableWhileTheOtherSideReads(t *testing.T, s *socket.Socket, far net.Conn) {
+	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
 	if err := s.SetDeadline(deadline); err != nil {
 		t.Fatal(err)
@@ -56,9 +60,11 @@ func TestSocket_IsNotWritableWhenItCannotBeAsked(t *testing.T) {
 	if socket.New(near).Writable() {
 		t.Error("got a pipe that says that it takes more")
 	}
-	s, _ := pair(t)
-	s.Close()
-	if s.Writable() {
-		t.Error("got a closed socket that says that it takes more")
-	}
+	each(t, func(t *testing.T, s *socket.Socket, _ net.Conn) {
+		t.Helper()
+		s.Close()
+		if s.Writable() {
+			t.Error("got a closed socket that says that it takes more")
+		}
+	})
 }

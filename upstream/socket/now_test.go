@@ -10,18 +10,19 @@ import (
 	"spillway/upstream/socket"
 )
 
-// TestEager_WritesWhatTheSocketTakes: what it says was taken is taken, in order, and it does not wait, also when it takes nothing.
-func TestEager_WritesWhatTheSocketTakes(t *testing.T) {
-	s, far := pair(t)
+// TestSocket_WritesNowWhatItTakes: what it says was taken is taken, in order, and it does not wait, also when it takes nothing.
+func TestSocket_WritesNowWhatItTakes(t *testing.T) { each(t, checkWritesNowWhatItTakes) }
+
+func checkWritesNowWhatItTakes(t *testing.T, s *socket.Socket, far net.Conn) {
+	t.Helper()
 	if err := s.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
 	head, body := bytes.Repeat([]byte("head"), 100), bytes.Repeat([]byte("0123456789abcdef"), 2<<20) // more than the buffers take
 	pieces := net.Buffers{head, nil, body}
-	var eager socket.Eager
 	taken := int64(0)
 	for {
-		n := eager.Write(s, &pieces)
+		n := s.WriteNow(&pieces)
 		if taken += n; n == 0 {
 			break
 		}
@@ -46,33 +47,34 @@ func TestEager_WritesWhatTheSocketTakes(t *testing.T) {
 	}
 }
 
-// TestEager_LeavesNothingOfWhatWasTaken: no empty piece either.
-func TestEager_LeavesNothingOfWhatWasTaken(t *testing.T) {
-	s, _ := pair(t)
+// TestSocket_LeavesNothingOfWhatWasTaken: no empty piece either.
+func TestSocket_LeavesNothingOfWhatWasTaken(t *testing.T) { each(t, checkLeavesNothingOfWhatWasTaken) }
+
+func checkLeavesNothingOfWhatWasTaken(t *testing.T, s *socket.Socket, _ net.Conn) {
+	t.Helper()
 	pieces := net.Buffers{[]byte("text"), nil}
-	var eager socket.Eager
-	if n := eager.Write(s, &pieces); n == 4 && len(pieces) > 0 || n == 0 && len(pieces) != 2 {
+	if n := s.WriteNow(&pieces); n == 4 && len(pieces) > 0 || n == 0 && len(pieces) != 2 {
 		t.Errorf("got %d bytes taken, %d pieces left", n, len(pieces))
 	}
 	text, memory := []byte("text"), [1][]byte{}
 	if got := testing.AllocsPerRun(100, func() {
 		memory[0] = text
 		pieces = memory[:]
-		eager.Write(s, &pieces)
+		s.WriteNow(&pieces)
 	}); got != 0 {
 		t.Errorf("got %v allocations, want none", got)
 	}
 }
 
-func TestEager_TakesNothingWhereItCannotTell(t *testing.T) {
+func TestSocket_TakesNothingNowWhereItCannotTell(t *testing.T) {
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
-	closed, _ := pair(t)
+	closed, _ := pair(t, kinds[1].dial)
 	closed.Close()
 	for _, s := range []*socket.Socket{socket.New(near), closed} {
 		pieces := net.Buffers{[]byte("text")}
-		if n := new(socket.Eager).Write(s, &pieces); n != 0 || lengthOf(pieces) != 4 {
+		if n := s.WriteNow(&pieces); n != 0 || lengthOf(pieces) != 4 {
 			t.Errorf("got %d bytes taken, %d left, want none and all", n, lengthOf(pieces))
 		}
 	}

@@ -1,0 +1,317 @@
+//go:build linux && (amd64 || arm64)
+
+package socket
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// descriptor is a connected socket of the system that a loop waits for. It is a net.Conn which Go's own poller does not know.
+type descriptor struct {
+	fd     int
+	serial int32 // tells it from others that had the number, in the loop's events
+	loop   *loop
+	task   *Task // who uses it, if it is one that waits in a loop
+
+	borrowed bool // fd is somebody else's
+
+	in, out side
+	hungUp  atomic.Bool // nothing more comes than is there, if anything
+	users   atomic.Int64
+
+	local, remote net.Addr
+	network       string
+
+	vector  [maxPieces]unix.Iovec // of the writer
+	message unix.Msghdr           // of vector; Iov and Iovlen are what is left to write
+}
+
+// maxPieces is how many pieces one system call writes: a head and a body, or a few records with their headers.
+const maxPieces = 8
+
+// closed is the bit of users that says so; below it is the number of calls that are using the descriptor's number.
+const closed = 1 << 32
+
+var serials atomic.Int32
+
+// adopt makes fd, which is not to block, a connected socket that l waits for. It closes fd if that fails.
+func adopt(fd int, l *loop, network string) (*descriptor, error) {
+	d, err := attend(fd, l, network, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP, false)
+	if err != nil {
+		_ = unix.Close(fd)
+	}
+	return d, err
+}
+
+// attend has l wait for what may happen to fd; borrowed says that somebody else closes it, after Close.
+func attend(fd int, l *loop, network string, events uint32, borrowed bool) (*descriptor, error) {
+	d := &descriptor{fd: fd, loop: l, serial: serials.Add(1), network: network, borrowed: borrowed}
+	if fd >= maxDescriptors {
+		return nil, os.NewSyscallError("epoll_ctl", unix.EMFILE)
+	}
+	register(d)
+	event := unix.EpollEvent{Events: events | epollET, Fd: int32(fd), Pad: d.serial}
+	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
+		unregister(d)
+		return nil, os.NewSyscallError("epoll_ctl", err)
+	}
+	return d, nil
+}
+
+// happened notes what the loop was told.
+func (d *descriptor) happened(events uint32) {
+	const gone = unix.EPOLLHUP | unix.EPOLLERR
+	if events&(gone|unix.EPOLLRDHUP) != 0 {
+		d.hungUp.Store(true)
+	}
+	if events&(gone|unix.EPOLLRDHUP|unix.EPOLLIN) != 0 {
+		d.in.notify(d.loop, d.loop)
+	}
+	if events&(gone|unix.EPOLLOUT) != 0 {
+		d.out.notify(d.loop, d.loop)
+	}
+}
+
+// hold says whether fd can be used; whoever holds it has to release it.
+func (d *descriptor) hold() bool {
+	for {
+		users := d.users.Load()
+		if users&closed != 0 {
+			return false
+		}
+		if d.users.CompareAndSwap(users, users+1) {
+			return true
+		}
+	}
+}
+
+func (d *descriptor) release() {
+	if d.users.Add(-1) == closed {
+		_ = d.end()
+	}
+}
+
+// end closes fd, which nobody uses any more.
+func (d *descriptor) end() error {
+	unregister(d)
+	if d.borrowed {
+		return os.NewSyscallError("epoll_ctl", unix.EpollCtl(d.loop.epoll, unix.EPOLL_CTL_DEL, d.fd, nil))
+	}
+	return os.NewSyscallError("close", unix.Close(d.fd))
+}
+
+// Close closes the socket as soon as nobody is using it; those who wait are woken.
+func (d *descriptor) Close() error {
+	for {
+		users := d.users.Load()
+		if users&closed != 0 {
+			return net.ErrClosed
+		}
+		if !d.users.CompareAndSwap(users, users|closed) {
+			continue
+		}
+		d.in.forget()
+		d.out.forget()
+		d.in.notify(nil, d.loop)
+		d.out.notify(nil, d.loop)
+		if users == 0 {
+			return d.end()
+		}
+		return nil
+	}
+}
+
+// check says whether there is a reason not to go on.
+func (d *descriptor) check(s *side) error {
+	if d.users.Load()&closed != 0 {
+		return net.ErrClosed
+	}
+	if s.expired.Load() {
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// wait returns when something has happened at the side, or the deadline has passed, or the descriptor was closed. It is t that
+// waits, if that is inside of its loop, or else the goroutine.
+func (d *descriptor) wait(s *side, t *Task) error {
+	if t != nil && !t.place.CompareAndSwap(inside, paused) {
+		t = nil
+	}
+	if t == nil && s.wake == nil {
+		s.wake = make(chan struct{}, 1)
+	}
+	s.task = t
+	switch {
+	case !d.waits(s):
+		if t != nil {
+			t.place.Store(inside)
+		}
+	case t != nil:
+		t.yield(waits)
+	default:
+		<-s.wake
+	}
+	if err := d.check(s); err != nil {
+		s.mark() // it may have happened all the same
+		return err
+	}
+	s.take()
+	return nil
+}
+
+// waits says whether who is noted at the side is going to be woken.
+func (d *descriptor) waits(s *side) bool {
+	// Whoever ends the waiting sets what check sees, then looks for who waits.
+	return s.state.CompareAndSwap(unchanged, awaited) && (d.check(s) == nil || !s.state.CompareAndSwap(awaited, unchanged))
+}
+
+// fail is err as the operations of package net give it.
+func (d *descriptor) fail(op string, err error) error {
+	return &net.OpError{Op: op, Net: d.network, Source: d.LocalAddr(), Addr: d.remote, Err: err}
+}
+
+// Bind has the task use the socket from now on: its Reads and Writes wait in its loop, unless it has left that.
+func (d *descriptor) Bind(t *Task) { d.task = t }
+
+// Untouched says that nothing has come since the last Read, as far as the loop knows; only a task of it is told.
+func (d *descriptor) Untouched() bool {
+	return d.task != nil && d.task.loop == d.loop && !d.task.isOutside() &&
+		d.in.state.Load() != changed && !d.hungUp.Load() && d.check(&d.in) == nil
+}
+
+// Await has a task do the job when there is something to read, or the deadline has passed, or the socket was closed. Until then
+// nobody may read.
+func (d *descriptor) Await(job func(*Task)) {
+	d.in.task, d.in.job = nil, job
+	if !d.waits(&d.in) {
+		d.in.job = nil
+		d.loop.post(work{job: job})
+	}
+}
+
+// Quiet says whether nothing is to be read at the moment, see Socket.Quiet. A read that peeks would do, but takes a reset off
+// the socket, so that the Read that follows finds the end of the stream.
+func (d *descriptor) Quiet() bool { return !d.ready(unix.POLLIN) }
+
+// Writable says whether the socket takes more, see Socket.Writable.
+func (d *descriptor) Writable() bool { return d.ready(unix.POLLOUT) }
+
+// ready says whether the socket is closed, broken or ready for what is asked.
+func (d *descriptor) ready(events int16) bool {
+	if !d.hold() {
+		return events == unix.POLLIN
+	}
+	defer d.release()
+	for {
+		asked := unix.PollFd{Fd: int32(d.fd), Events: events}
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_PPOLL, uintptr(unsafe.Pointer(&asked)), 1,
+			uintptr(unsafe.Pointer(&unix.Timespec{})), 0, 0, 0)
+		if errno != unix.EINTR {
+			return errno != 0 && events == unix.POLLIN || n == 1 && (events == unix.POLLIN || asked.Revents&events != 0)
+		}
+	}
+}
+
+// LocalAddr returns this end's address.
+func (d *descriptor) LocalAddr() net.Addr {
+	if d.local == nil && d.hold() {
+		defer d.release()
+		if sa, err := unix.Getsockname(d.fd); err == nil {
+			return addr(sa)
+		}
+	}
+	return d.local
+}
+
+// RemoteAddr returns the other end's address.
+func (d *descriptor) RemoteAddr() net.Addr { return d.remote }
+
+// SetDeadline is SetReadDeadline and SetWriteDeadline.
+func (d *descriptor) SetDeadline(t time.Time) error {
+	return errors.Join(d.SetReadDeadline(t), d.SetWriteDeadline(t))
+}
+
+// SetReadDeadline sets when a Read ends at the latest; the zero time is no limit.
+func (d *descriptor) SetReadDeadline(t time.Time) error { return d.setDeadline(&d.in, t) }
+
+// SetWriteDeadline sets when a Write ends at the latest.
+func (d *descriptor) SetWriteDeadline(t time.Time) error { return d.setDeadline(&d.out, t) }
+
+func (d *descriptor) setDeadline(s *side, t time.Time) error {
+	if !d.hold() {
+		return net.ErrClosed
+	}
+	defer d.release()
+	s.setDeadline(t, d.loop)
+	return nil
+}
+
+// CloseWrite ends the sending side.
+func (d *descriptor) CloseWrite() error {
+	return d.control("shutdown", func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) })
+}
+
+// SetLinger is net.TCPConn's.
+func (d *descriptor) SetLinger(seconds int) error {
+	linger := unix.Linger{Onoff: 1, Linger: int32(seconds)}
+	if seconds < 0 {
+		linger = unix.Linger{}
+	}
+	return d.control("setsockopt", func(fd int) error {
+		return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &linger)
+	})
+}
+
+func (d *descriptor) control(call string, f func(fd int) error) error {
+	if !d.hold() {
+		return net.ErrClosed
+	}
+	defer d.release()
+	return os.NewSyscallError(call, f(d.fd))
+}
+
+// SyscallConn gives access to the number.
+func (d *descriptor) SyscallConn() (syscall.RawConn, error) { return raw{d}, nil }
+
+// raw is a descriptor as syscall.RawConn.
+type raw struct{ d *descriptor }
+
+// Control calls f with the number.
+func (r raw) Control(f func(fd uintptr)) error {
+	return r.d.control("", func(fd int) error {
+		f(uintptr(fd))
+		return nil
+	})
+}
+
+// Read calls f until it says that it has read; it waits in between.
+func (r raw) Read(f func(fd uintptr) (done bool)) error { return r.try(&r.d.in, f) }
+
+// Write calls f until it says that it has written.
+func (r raw) Write(f func(fd uintptr) (done bool)) error { return r.try(&r.d.out, f) }
+
+func (r raw) try(s *side, f func(fd uintptr) (done bool)) error {
+	if !r.d.hold() {
+		return net.ErrClosed
+	}
+	defer r.d.release()
+	err := r.d.check(s)
+	for err == nil {
+		s.take()
+		if f(uintptr(r.d.fd)) {
+			s.mark() // f may have left something
+			return nil
+		}
+		err = r.d.wait(s, r.d.task)
+	}
+	return err
+}

@@ -1,0 +1,129 @@
+//go:build linux && (amd64 || arm64)
+
+package socket
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Dial connects to an address of the network tcp or unix until the deadline. A task that has to wait for it waits in its loop.
+// What is not an address but a name is looked up by a task that has left.
+func Dial(t *Task, network, address string, deadline time.Time) (net.Conn, error) {
+	l := anyLoop()
+	if t != nil {
+		l = t.loop
+	}
+	sa, remote, domain := sockaddr(network, address)
+	if sa == nil || l == nil {
+		t.Leave()
+		return dial(network, address, deadline)
+	}
+	d, err := open(l, domain, network)
+	if err == nil {
+		d.task, d.remote = t, remote
+		if err = d.connect(sa, deadline); err == nil && d.meetsItself() {
+			err = os.NewSyscallError("connect", unix.ECONNREFUSED)
+		}
+		if err != nil {
+			_ = d.Close()
+		}
+	}
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: remote, Err: err}
+	}
+	return d, nil
+}
+
+// open makes a socket that is not connected yet.
+func open(l *loop, domain int, network string) (*descriptor, error) {
+	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	if domain != unix.AF_UNIX {
+		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // it only costs time if that fails
+	}
+	return adopt(fd, l, network)
+}
+
+func (d *descriptor) connect(sa unix.Sockaddr, deadline time.Time) error {
+	switch err := unix.Connect(d.fd, sa); err {
+	case nil:
+		return nil
+	case unix.EINPROGRESS, unix.EINTR:
+	default:
+		return os.NewSyscallError("connect", err)
+	}
+	if err := d.SetWriteDeadline(deadline); err != nil {
+		return err
+	}
+	for {
+		if err := d.wait(&d.out, d.task); err != nil {
+			return err
+		}
+		failed, err := unix.GetsockoptInt(d.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+		if err == nil && failed != 0 {
+			err = unix.Errno(failed)
+		}
+		if err != nil {
+			return os.NewSyscallError("connect", err)
+		}
+		if _, err := unix.Getpeername(d.fd); err == nil { // else it was woken too early
+			return d.SetWriteDeadline(time.Time{})
+		}
+	}
+}
+
+// meetsItself says whether the connection has this end at both ends: TCP does that when nobody listens at a port of those that
+// the system gives to connecting sockets, and this one got it.
+func (d *descriptor) meetsItself() bool {
+	to, ok := d.remote.(*net.TCPAddr)
+	if !ok || to.Port < firstEphemeral {
+		return false
+	}
+	from, ok := d.LocalAddr().(*net.TCPAddr)
+	return ok && from.Port == to.Port && from.IP.Equal(to.IP)
+}
+
+// firstEphemeral is the lowest port that is given to a connecting socket, in IANA's list as in Linux. A machine where the
+// administrator has made it lower is in no danger as long as somebody listens.
+const firstEphemeral = 32768
+
+// sockaddr is the address as the system wants it; nil if it is none but a name.
+func sockaddr(network, address string) (unix.Sockaddr, net.Addr, int) {
+	if network == "unix" {
+		return &unix.SockaddrUnix{Name: address}, &net.UnixAddr{Name: address, Net: network}, unix.AF_UNIX
+	}
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || at.Addr().Zone() != "" {
+		return nil, nil, 0
+	}
+	if ip := at.Addr().Unmap(); ip.Is4() {
+		return &unix.SockaddrInet4{Port: int(at.Port()), Addr: ip.As4()}, net.TCPAddrFromAddrPort(at), unix.AF_INET
+	}
+	return &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}, net.TCPAddrFromAddrPort(at), unix.AF_INET6
+}
+
+// addr is an address of the system as package net has it.
+func addr(sa unix.Sockaddr) net.Addr {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
+	case *unix.SockaddrInet6:
+		tcp := &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
+		if sa.ZoneId != 0 {
+			if i, err := net.InterfaceByIndex(int(sa.ZoneId)); err == nil {
+				tcp.Zone = i.Name
+			}
+		}
+		return tcp
+	case *unix.SockaddrUnix:
+		return &net.UnixAddr{Name: sa.Name, Net: "unix"}
+	}
+	return nil
+}

@@ -1,0 +1,253 @@
+//go:build linux && (amd64 || arm64)
+
+package socket
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// loop waits for many sockets at once, with epoll(7), and runs the tasks that wait for them, one after the other.
+type loop struct {
+	epoll  int
+	parked syscall.RawConn // of epoll: when there is nothing to do, the loop itself waits in Go's poller
+
+	events [128]unix.EpollEvent // what came last, before it is worked off
+	came   int
+	look   func(fd uintptr) bool // bound once
+	queue  []work                // to be done in this turn, from done on
+	done   int
+	idle   []*Task // without a job
+
+	// What it is doing, for the guard.
+	steps   uint64
+	current atomic.Uint64 // the number of the present step; 0: none
+	running atomic.Pointer[Task]
+
+	mu      sync.Mutex // guards what follows
+	posted  []work     // by others
+	waiting bool       // whoever posts has to ring
+	bell    int        // an eventfd(2) that ends the wait
+}
+
+// work is something for a loop to do: let a task go on, or have one do a job.
+type work struct {
+	task *Task
+	job  func(*Task)
+}
+
+// maxIdle is how many tasks without a job are kept; each has a stack.
+const maxIdle = 256
+
+// loops are those of the process, made when the first socket wants one: one thread can serve many sockets, and the second core
+// has the applications to run. None, if the system does not let us.
+var loops = sync.OnceValue(func() []*loop {
+	var all []*loop
+	for range max(1, runtime.GOMAXPROCS(0)/2) {
+		l, err := newLoop()
+		if err != nil {
+			return nil
+		}
+		all = append(all, l)
+		go l.run() // as long as the process
+	}
+	go guard(all) // likewise
+	return all
+})
+
+// turn is whose turn it is to get a socket.
+var turn atomic.Uint32
+
+// anyLoop returns the loop that is to have the next socket; nil without loops.
+func anyLoop() *loop {
+	all := loops()
+	if len(all) == 0 {
+		return nil
+	}
+	return all[int(turn.Add(1))%len(all)]
+}
+
+func newLoop() (*loop, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		return nil, errors.Join(os.NewSyscallError("eventfd", err), unix.Close(epoll))
+	}
+	l := &loop{epoll: epoll, bell: bell}
+	l.look = l.poll
+	rings := unix.EpollEvent{Events: unix.EPOLLIN | epollET, Fd: int32(bell)}
+	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, bell, &rings); err != nil {
+		return nil, errors.Join(os.NewSyscallError("epoll_ctl", err), unix.Close(bell), unix.Close(epoll))
+	}
+	_ = unix.SetNonblock(epoll, true) // says to Go that its poller can wait for it
+	if l.parked, err = os.NewFile(uintptr(epoll), "epoll").SyscallConn(); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// epollET is EPOLLET as the events have it.
+const epollET = unix.EPOLLET & 0xffffffff
+
+// run is the loop: it takes what has come, then does all of what that is for. It ends when the guard has another goroutine go on.
+func (l *loop) run() {
+	for {
+		for l.done < len(l.queue) {
+			w := l.queue[l.done]
+			l.queue[l.done] = work{}
+			l.done++
+			if !l.do(w) {
+				return
+			}
+		}
+		l.queue, l.done = l.queue[:0], 0
+		l.await()
+		for i := range l.came {
+			l.tell(&l.events[i])
+		}
+		l.takePosted()
+	}
+}
+
+// await waits until something has come or was posted.
+func (l *loop) await() {
+	if l.poll(uintptr(l.epoll)) {
+		return
+	}
+	l.mu.Lock()
+	posted := len(l.posted) > 0
+	l.waiting = !posted
+	l.mu.Unlock()
+	if posted {
+		return
+	}
+	if err := l.parked.Read(l.look); err != nil {
+		panic("socket: waiting for epoll: " + err.Error()) // nobody closes it
+	}
+	l.mu.Lock()
+	l.waiting = false
+	l.mu.Unlock()
+}
+
+// poll takes what has come, and says whether that is anything.
+func (l *loop) poll(fd uintptr) bool {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&l.events[0])),
+		uintptr(len(l.events)), 0, 0, 0)
+	l.came = 0
+	if errno == 0 {
+		l.came = int(n)
+	}
+	return l.came > 0
+}
+
+// tell tells a descriptor what has come for it.
+func (l *loop) tell(event *unix.EpollEvent) {
+	if int(event.Fd) == l.bell {
+		var rings [8]byte
+		_, _ = unix.Read(l.bell, rings[:])
+		return
+	}
+	if d := registered(event.Fd); d != nil && d.serial == event.Pad { // else it was closed since
+		d.happened(event.Events)
+	}
+}
+
+func (l *loop) takePosted() {
+	l.mu.Lock()
+	l.queue = append(l.queue, l.posted...)
+	clear(l.posted)
+	l.posted = l.posted[:0]
+	l.mu.Unlock()
+}
+
+// post has the loop do something; anybody may call it.
+func (l *loop) post(w work) {
+	l.mu.Lock()
+	l.posted = append(l.posted, w)
+	ring := l.waiting
+	l.waiting = false
+	l.mu.Unlock()
+	if ring {
+		one := [8]byte{0: 1, 7: 1} // not 0 in either order of bytes
+		_, _ = unix.Write(l.bell, one[:])
+	}
+}
+
+// do does one piece of work, until it waits. It says whether the goroutine still is the loop's.
+func (l *loop) do(w work) bool {
+	t := w.task
+	if t == nil {
+		t = l.task()
+		t.job = w.job
+	}
+	t.place.Store(inside)
+	l.steps++
+	step := l.steps
+	l.running.Store(t)
+	l.current.Store(step)
+	why, _ := t.next()
+	if !l.current.CompareAndSwap(step, 0) { // the guard has made the task one that has left
+		l.post(work{task: t})
+		return false
+	}
+	switch why {
+	case waits:
+	case leaves:
+		go t.travel() // ends when the task returns
+	case returns: // it was made to leave, and came back before anybody knew
+		l.queue = append(l.queue, work{task: t})
+	case rests:
+		if len(l.idle) < maxIdle {
+			l.idle = append(l.idle, t)
+		} else {
+			t.stop()
+		}
+	}
+	return true
+}
+
+// travel runs a task that has left its loop.
+func (t *Task) travel() {
+	t.next() // until it returns: it rests, and waits for sockets, only in its loop
+	t.loop.post(work{task: t})
+}
+
+// patience is how long a task may hold up its loop.
+const patience = 100 * time.Millisecond
+
+// guard looks after loops: one that is held up by a task goes on without it.
+func guard(all []*loop) {
+	last := make([]uint64, len(all))
+	for range time.Tick(patience) {
+		for i, l := range all {
+			step := l.current.Load()
+			if step != 0 && step == last[i] && l.running.Load().place.CompareAndSwap(inside, outside) &&
+				l.current.CompareAndSwap(step, 0) {
+				go l.run() // the goroutine that was the loop brings the task back, and ends
+			}
+			last[i] = step
+		}
+	}
+}
+
+// task returns a task without a job.
+func (l *loop) task() *Task {
+	if last := len(l.idle) - 1; last >= 0 {
+		t := l.idle[last]
+		l.idle[last] = nil
+		l.idle = l.idle[:last]
+		return t
+	}
+	return newTask(l)
+}

@@ -1,0 +1,290 @@
+//go:build linux && (amd64 || arm64)
+
+package socket
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// do has a task do something, and waits for its end.
+func do(tb testing.TB, l *loop, what func(t *Task)) {
+	tb.Helper()
+	done := make(chan struct{})
+	l.post(work{job: func(t *Task) {
+		defer close(done)
+		what(t)
+	}})
+	<-done
+}
+
+// ends returns the two ends of a connection; the near one is a loop's.
+func ends(tb testing.TB) (near *descriptor, far net.Conn) {
+	tb.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer listener.Close()
+	c, err := Dial(nil, "tcp", listener.Addr().String(), time.Time{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if far, err = listener.Accept(); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		c.Close()
+		far.Close()
+	})
+	return c.(*descriptor), far
+}
+
+// TestTask_ServesManyClients has a loop serve clients that send and read at the same time, in pieces that do not fit.
+func TestTask_ServesManyClients(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		address := "127.0.0.1:0"
+		if network == "unix" {
+			address = filepath.Join(t.TempDir(), "s")
+		}
+		listener, err := net.Listen(network, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := NewAcceptor(listener)
+		t.Cleanup(func() { a.Close() })
+		go func() { // ends with Close
+			for {
+				c, err := a.Accept()
+				if err != nil {
+					return
+				}
+				s := New(c)
+				s.Await(func(t *Task) { // echoes
+					defer s.Close()
+					s.Bind(t)
+					buf := make([]byte, 10000)
+					for {
+						n, err := s.Read(buf)
+						if _, failed := s.Write(buf[:n]); err != nil || failed != nil {
+							return
+						}
+					}
+				})
+			}
+		}()
+		var clients sync.WaitGroup
+		for i := range 50 {
+			clients.Go(func() {
+				c, err := net.Dial(network, listener.Addr().String())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer c.Close()
+				want := bytes.Repeat([]byte{byte(i), 1, 2, 3, 4, 5, 6}, 100000)
+				go func() {
+					_, _ = c.Write(want)
+					_ = c.(interface{ CloseWrite() error }).CloseWrite()
+				}()
+				if got, err := io.ReadAll(c); err != nil || !bytes.Equal(got, want) {
+					t.Errorf("%s: got %d other bytes, %v", network, len(got), err)
+				}
+			})
+		}
+		clients.Wait()
+	}
+}
+
+func TestTask_LeavesAndReturns(t *testing.T) {
+	near, far := ends(t)
+	freed := make(chan struct{})
+	waiting := make(chan struct{})
+	go do(t, near.loop, func(*Task) {
+		<-waiting
+		close(freed)
+	})
+	do(t, near.loop, func(task *Task) {
+		near.Bind(task)
+		for range 3 {
+			task.Leave()
+			close(waiting)
+			<-freed // by a task of the same loop
+			if task.place.Load() != outside {
+				t.Error("got a task in its loop after Leave")
+			}
+			task.Return()
+			if task.place.Load() != inside {
+				t.Error("got a task outside of its loop after Return")
+			}
+			waiting = make(chan struct{})
+			go func() { _, _ = far.Write([]byte("x")) }()
+			if n, err := near.Read(make([]byte, 10)); n != 1 || err != nil {
+				t.Errorf("got %d, %v", n, err)
+			}
+		}
+	})
+}
+
+// TestLoop_GoesOnWithoutATaskThatHoldsItUp is about a task that breaks the rule.
+func TestLoop_GoesOnWithoutATaskThatHoldsItUp(t *testing.T) {
+	near, far := ends(t)
+	freed := make(chan struct{})
+	do(t, near.loop, func(task *Task) {
+		near.loop.post(work{job: func(*Task) { close(freed) }})
+		<-freed
+		near.Bind(task)
+		_, _ = far.Write([]byte("x"))
+		if n, err := near.Read(make([]byte, 10)); n != 1 || err != nil {
+			t.Errorf("got %d, %v outside", n, err)
+		}
+		task.Return()
+		go func() { _, _ = far.Write([]byte("x")) }()
+		if n, err := near.Read(make([]byte, 10)); n != 1 || err != nil {
+			t.Errorf("got %d, %v inside again", n, err)
+		}
+	})
+}
+
+func TestSocket_AwaitEnds(t *testing.T) {
+	for name, end := range map[string]func(near *descriptor, far net.Conn){
+		"by data":                   func(_ *descriptor, far net.Conn) { _, _ = far.Write([]byte("x")) },
+		"by the end":                func(_ *descriptor, far net.Conn) { far.Close() },
+		"by a deadline":             func(near *descriptor, _ net.Conn) { _ = near.SetReadDeadline(time.Now().Add(time.Millisecond)) },
+		"by a deadline in the past": func(near *descriptor, _ net.Conn) { _ = near.SetReadDeadline(time.Unix(1, 0)) },
+		"by Close":                  func(near *descriptor, _ net.Conn) { near.Close() },
+	} {
+		for _, before := range []bool{false, true} {
+			near, far := ends(t)
+			done := make(chan int)
+			if before {
+				end(near, far)
+			}
+			near.Await(func(t *Task) {
+				near.Bind(t)
+				n, _ := near.Read(make([]byte, 10))
+				done <- n
+			})
+			if !before {
+				end(near, far)
+			}
+			if n := <-done; n == 1 != (name == "by data") {
+				t.Errorf("%s: got %d bytes", name, n)
+			}
+		}
+	}
+}
+
+func TestDescriptor_KnowsWithoutAsking(t *testing.T) {
+	near, far := ends(t)
+	buf := make([]byte, 10)
+	untouched := func() (is bool) {
+		do(t, near.loop, func(t *Task) {
+			near.Bind(t)
+			is = near.Untouched()
+		})
+		return is
+	}
+	_, _ = far.Write([]byte("0123456789"))
+	if n, err := near.Read(buf); n != 10 || err != nil {
+		t.Fatal(n, err)
+	}
+	if untouched() {
+		t.Error("got untouched although a whole buffer was read")
+	}
+	_, _ = far.Write([]byte("x"))
+	if n, err := near.Read(buf); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	if !untouched() {
+		t.Error("got touched after all was read")
+	}
+	far.Close()
+	for untouched() { // until the loop has been told
+	}
+}
+
+func TestDial_SaysWhatIsWrong(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	listener.Close()
+	if _, err := Dial(nil, "tcp", address, time.Time{}); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("got %v, want that it is refused", err)
+	}
+	if _, err := Dial(nil, "unix", filepath.Join(t.TempDir(), "none"), time.Time{}); !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("got %v, want that there is none", err)
+	}
+	if _, err := Dial(nil, "tcp", "name.invalid:80", time.Now().Add(-time.Second)); err == nil {
+		t.Error("got a connection to nobody")
+	}
+}
+
+// TestDial_HasADeadline connects to somebody who has no room for one more connection.
+func TestDial_HasADeadline(t *testing.T) {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := (&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: at.(*syscall.SockaddrInet4).Port}).String()
+	for range 10 {
+		c, err := Dial(nil, "tcp", address, time.Now().Add(20*time.Millisecond))
+		if err == nil {
+			t.Cleanup(func() { c.Close() })
+			continue
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v, want a deadline", err)
+		}
+		return
+	}
+	t.Error("got ten connections where there is room for one")
+}
+
+func TestAcceptor_Ends(t *testing.T) {
+	for name, end := range map[string]struct {
+		do   func(a *Acceptor)
+		want error
+	}{
+		"by a deadline":                    {func(a *Acceptor) { a.SetDeadline(time.Now().Add(time.Millisecond)) }, os.ErrDeadlineExceeded},
+		"by Close":                         {func(a *Acceptor) { a.Close() }, net.ErrClosed},
+		"by somebody who closes the other": {func(a *Acceptor) { a.Listener.Close(); a.Notice() }, net.ErrClosed},
+	} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := NewAcceptor(listener)
+		ended := make(chan error)
+		go func() {
+			_, err := a.Accept()
+			ended <- err
+		}()
+		end.do(a)
+		if err := <-ended; !errors.Is(err, end.want) {
+			t.Errorf("%s: got %v, want %v", name, err, end.want)
+		}
+		a.Close()
+	}
+}

@@ -1,0 +1,112 @@
+//go:build linux && (amd64 || arm64)
+
+package socket
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// side is the reading or the writing of a descriptor: whether something has happened that has not been looked at, or who waits
+// for that. One at a time waits.
+type side struct {
+	state atomic.Uint32 // unchanged, changed or awaited
+
+	// Who waits, set before the state becomes awaited: a task, a goroutine at wake, or a job that is to be done then.
+	task *Task
+	wake chan struct{}
+	job  func(*Task)
+
+	expired atomic.Bool // the deadline has passed
+
+	mu    sync.Mutex // guards what follows
+	due   time.Time
+	timer *time.Timer
+}
+
+// The states of a side.
+const (
+	unchanged uint32 = iota
+	changed
+	awaited
+)
+
+// take says whether something has happened since it was called last.
+func (s *side) take() bool {
+	return s.state.Load() == changed && s.state.CompareAndSwap(changed, unchanged)
+}
+
+// mark says that it is worth looking.
+func (s *side) mark() { s.state.CompareAndSwap(unchanged, changed) }
+
+// notify marks the side, which is one of a socket of the loop of, and wakes who waits for that. This happens in the loop own, or, if
+// that is nil, anywhere.
+func (s *side) notify(own, of *loop) {
+	if s.state.Load() == changed || s.state.Swap(changed) != awaited {
+		return
+	}
+	switch {
+	case s.task != nil:
+		s.task.loop.resume(own, work{task: s.task})
+	case s.job != nil:
+		job := s.job
+		s.job = nil
+		of.resume(own, work{job: job})
+	default:
+		s.wake <- struct{}{}
+	}
+}
+
+// resume does w in this turn of the loop, if it is the one that asks, or in the next.
+func (l *loop) resume(asking *loop, w work) {
+	if l == asking {
+		l.queue = append(l.queue, w)
+	} else {
+		l.post(w)
+	}
+}
+
+// setDeadline arms the deadline, as net.Conn's methods do.
+func (s *side) setDeadline(at time.Time, of *loop) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.due = at
+	wait := time.Until(at)
+	switch {
+	case at.IsZero():
+		s.expired.Store(false)
+		if s.timer != nil {
+			s.timer.Stop()
+		}
+	case wait <= 0:
+		s.expired.Store(true)
+		s.notify(nil, of)
+	default:
+		s.expired.Store(false)
+		if s.timer == nil {
+			s.timer = time.AfterFunc(wait, func() { s.expire(of) })
+		} else {
+			s.timer.Reset(wait)
+		}
+	}
+}
+
+// expire is called when the deadline may have passed: it can have been moved in the meantime.
+func (s *side) expire(of *loop) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.due.IsZero() && !time.Now().Before(s.due) {
+		s.expired.Store(true)
+		s.notify(nil, of)
+	}
+}
+
+// forget stops the timer for good.
+func (s *side) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.due = (time.Time{}); s.timer != nil {
+		s.timer.Stop()
+	}
+}
