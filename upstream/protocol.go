@@ -17,7 +17,7 @@ type Protocol interface {
 	Receive(c *Conn, resp *Response) error
 }
 
-// Field is one header field or one CGI variable.
+// Field is one header field, whose name is a token, or one CGI variable.
 type Field struct{ Name, Value []byte }
 
 // Request is what a protocol sends. Everything in it is borrowed from the exchange and valid until the attempt ends; a

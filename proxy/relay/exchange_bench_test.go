@@ -47,7 +47,18 @@ func (i instant) Receive(_ *upstream.Conn, resp *upstream.Response) error {
 // the one system call in it asks whether the idle connection to the peer is still good. In parallel (-cpu 2) it shows what counters
 // and locks cost that several processors write.
 func BenchmarkExchange(b *testing.B) {
-	front := newWholeFront(b)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer listener.Close()
+	front := newWholeFront(b, instant{
+		fields: []upstream.Field{
+			{Name: []byte("Content-Type"), Value: []byte("text/plain")},
+			{Name: []byte("Content-Length"), Value: []byte("1024")},
+		},
+		body: bytes.Repeat([]byte("x"), 1024),
+	}, listener.Addr().String())
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		x := &bench{front: front}
@@ -83,33 +94,18 @@ func (b *bench) again() int64 {
 	return n
 }
 
-// newWholeFront returns a Front with all observers that the program has, and eight peers.
-func newWholeFront(b *testing.B) *proxy.Front {
-	b.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	answer := instant{
-		fields: []upstream.Field{
-			{Name: []byte("Content-Type"), Value: []byte("text/plain")},
-			{Name: []byte("Content-Length"), Value: []byte("1024")},
-		},
-		body: bytes.Repeat([]byte("x"), 1024),
-	}
-	address := listener.Addr().String()
+// newWholeFront returns a Front with all observers that the program has, and eight peers at the address.
+func newWholeFront(tb testing.TB, protocol upstream.Protocol, address string) *proxy.Front {
+	tb.Helper()
 	group, err := upstream.NewGroup(upstream.GroupOptions{
-		Name: "app", Scheme: "http", Protocol: answer, Keepalive: 64, KeepaliveRequests: 1 << 30,
+		Name: "app", Scheme: "http", Protocol: protocol, Keepalive: 64, KeepaliveRequests: 1 << 30,
 		Queue: upstream.Queue{Length: 10}, HoldTimeout: patience, Retries: upstream.RetryBudget{Percent: 20, Min: 3},
 		Peers: slices.Repeat([]upstream.PeerOptions{{Address: address, MaxFails: 1, FailTimeout: patience}}, 8),
 	})
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
-	b.Cleanup(func() {
-		group.Close()
-		listener.Close()
-	})
+	tb.Cleanup(group.Close)
 	handler, err := relay.New(relay.Options{
 		Group: group, Picker: balancer.NewRoundRobin(), Arena: buffering.NewArena(0), Pace: &relay.Pace{},
 		Limits:   buffering.Limits{BufferSize: bufferSize, Buffers: 8, BufferBytes: bufferSize},
@@ -118,19 +114,19 @@ func newWholeFront(b *testing.B) *proxy.Front {
 		Poison:   relay.NewPoisonGuard(relay.PoisonOptions{Group: group}),
 	})
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	var routes routing.Builder[*proxy.Route]
 	site, err := routes.Server([]string{"_"}, true)
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := site.Location(routing.Pattern{Path: "/"}, &proxy.Route{Site: &proxy.Site{Name: "site.test"}, Path: "/", Handler: handler}); err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	access, err := accesslog.New(accesslog.Options{Out: io.Discard})
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	counters := metrics.New(metrics.Options{})
 	counters.Expect("app", address)
@@ -139,7 +135,7 @@ func newWholeFront(b *testing.B) *proxy.Front {
 		Observers: []func(*proxy.Exchange){counters.Observe, access.Observe, why.New(why.Limits{Keep: 100, Bytes: 1 << 20}).Observe},
 	})
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	return front
 }

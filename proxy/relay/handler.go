@@ -2,12 +2,14 @@ package relay
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
 	"spillway/balancer"
 	"spillway/buffering"
 	"spillway/proxy"
+	"spillway/proxy/httpfield"
 	"spillway/upstream"
 )
 
@@ -92,6 +94,11 @@ func New(opts Options) (*Handler, error) {
 	own, err := ownHeader()
 	if err != nil {
 		return nil, err
+	}
+	for _, s := range opts.SetHeader {
+		if !httpfield.ValidName([]byte(s.Name)) {
+			return nil, fmt.Errorf("relay: %q is no name of a header field", s.Name)
+		}
 	}
 	opts.SetHeader = override(own, opts.SetHeader)
 	opts.Params = override(nil, opts.Params)

@@ -9,9 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"spillway/balancer"
+	"spillway/buffering"
 	"spillway/proxy"
 	"spillway/proxy/relay"
+	"spillway/upstream"
 	"spillway/upstream/cgi"
+	"spillway/upstream/http1"
 	"spillway/upstream/upstreamtest"
 )
 
@@ -333,5 +337,15 @@ func template(t *testing.T, text string) *proxy.Template {
 func TestNew_WantsItsParts(t *testing.T) {
 	if _, err := relay.New(relay.Options{}); err == nil {
 		t.Error("got no error without a group")
+	}
+	group, err := upstream.NewGroup(upstream.GroupOptions{Name: "app", Protocol: http1.New(http1.Options{})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = relay.New(relay.Options{
+		Group: group, Picker: balancer.NewRoundRobin(), Arena: buffering.NewArena(0), SetHeader: []relay.Setting{{Name: "Bad Name"}},
+	})
+	if want := `relay: "Bad Name" is no name of a header field`; err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }

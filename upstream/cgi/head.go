@@ -31,7 +31,7 @@ func (h *Head) Parse(resp *upstream.Response, data []byte) (int, error) {
 		if end < 0 {
 			return 0, h.checkStart(rest)
 		}
-		line := bytes.TrimSuffix(rest[:end], []byte{'\r'})
+		line := withoutCR(rest[:end])
 		if len(line) == 0 {
 			return h.finish(resp, data, h.next+end+1)
 		}
@@ -73,33 +73,35 @@ func (h *Head) check(resp *upstream.Response, line []byte) error {
 		return err
 	}
 	switch {
-	case bytes.EqualFold(name, []byte("Status")):
+	case isStatus(name):
 		if h.status == 0 { // nginx ignores a second one
 			return h.setStatus(value)
 		}
-	case bytes.EqualFold(name, []byte("Location")):
+	case httpfield.Is(name, "location"):
 		h.location = true
-	case bytes.EqualFold(name, []byte("Connection")):
+	case httpfield.Is(name, "connection"):
 		resp.NameConnection(value)
-	case bytes.EqualFold(name, []byte("Content-Length")):
+	case httpfield.Is(name, "content-length"):
 		return h.setLength(name, value)
 	}
 	return nil
 }
 
+func isStatus(name []byte) bool { return httpfield.Is(name, "status") }
+
 // splitField splits a line into a field's name and its value without the blanks around it. A name must be followed by the
 // colon at once, and a line that continues the one before (RFC 9112, section 5.2) begins with no name at all.
 func splitField(line []byte) (name, value []byte, err error) {
-	name, value, colon := bytes.Cut(line, []byte{':'})
+	name, value, ok := httpfield.CutName(line)
 	switch {
-	case !httpfield.ValidName(name):
-		return nil, nil, invalidHeader(line, firstBad(name, httpfield.ValidName))
-	case !colon:
+	case !ok && httpfield.ValidName(line):
 		return nil, nil, invalidHeader(append(slices.Clip(line), '\n'), len(line))
+	case !ok:
+		return nil, nil, invalidHeader(line, firstBad(line, httpfield.ValidName))
 	case !httpfield.ValidValue(value):
 		return nil, nil, invalidHeader(line, len(name)+1+firstBad(value, httpfield.ValidValue))
 	}
-	return name, bytes.Trim(value, " \t"), nil
+	return name, httpfield.Trim(value), nil
 }
 
 // setStatus takes "404 Not Found" over; the text is not kept.
@@ -156,14 +158,22 @@ func (h *Head) finish(resp *upstream.Response, data []byte, end int) (int, error
 		resp.Length = h.length
 	}
 	for rest := data[h.fields:h.next]; len(rest) > 0; {
-		var line []byte
-		line, rest, _ = bytes.Cut(rest, []byte{'\n'})
-		name, value, _ := bytes.Cut(line, []byte{':'})
-		if !bytes.EqualFold(name, []byte("Status")) {
-			resp.AddField(name, bytes.Trim(value, " \t\r"))
+		n := bytes.IndexByte(rest, '\n')
+		name, value, _ := httpfield.CutName(withoutCR(rest[:n]))
+		if !isStatus(name) {
+			resp.AddField(name, httpfield.Trim(value))
 		}
+		rest = rest[n+1:]
 	}
 	return end, nil
+}
+
+// withoutCR returns a line, which was cut before its LF, without the CR before that.
+func withoutCR(line []byte) []byte {
+	if n := len(line); n > 0 && line[n-1] == '\r' {
+		return line[:n-1]
+	}
+	return line
 }
 
 // code returns the status of the answer: RFC 3875, section 6.2.3, for one with Location alone.

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 
-	"spillway/proxy/httpfield"
 	"spillway/upstream"
 )
 
@@ -164,7 +163,7 @@ func (v *Vars) collect(req *upstream.Request) {
 		req.Each(v.visit)
 	}
 	for i := range v.set {
-		if set := &v.set[i]; len(set.Value) > 0 && httpfield.ValidName(set.Name) {
+		if set := &v.set[i]; len(set.Value) > 0 {
 			v.fields = append(v.fields, field{name: set.Name, value: set.Value})
 		}
 	}
@@ -182,13 +181,20 @@ func (v *Vars) note(name, value []byte) bool {
 // variable, so underscores, dots and the like are out.
 func fromClient(name []byte) bool {
 	for _, c := range name {
-		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
-		if !letter && (c < '0' || c > '9') && c != '-' {
+		if !distinct[c] {
 			return false
 		}
 	}
 	return len(name) > 0
 }
+
+// distinct has the bytes that no other byte is mistaken for: letters, digits and the hyphen.
+var distinct = func() (table [256]bool) {
+	for c := range table {
+		table[c] = 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-'
+	}
+	return table
+}()
 
 // isSet says whether the configuration replaces or removes the field; names that become the same variable are the same.
 func isSet(set []upstream.Field, name []byte) bool {
@@ -225,7 +231,7 @@ func is(name []byte, variable string) bool {
 		return false
 	}
 	for i := range name {
-		if variableByte(name[i]) != variable[i] {
+		if variableBytes[name[i]] != variable[i] {
 			return false
 		}
 	}

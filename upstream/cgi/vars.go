@@ -41,6 +41,16 @@ func (v *Vars) At(i int) (name, value []byte) {
 	return v.buf[start:middle:middle], v.buf[middle:end:end]
 }
 
+// Pair is At in one piece: the value stands behind the name, whose length comes with it.
+func (v *Vars) Pair(i int) (pair []byte, nameLen int) {
+	start := 0
+	if i > 0 {
+		start = v.ends[2*i-1]
+	}
+	end := v.ends[2*i+1]
+	return v.buf[start:end:end], v.ends[2*i] - start
+}
+
 // reset empties v for a request.
 func (v *Vars) reset(req *upstream.Request) {
 	v.buf, v.ends, v.fields = v.buf[:0], v.ends[:0], v.fields[:0]
@@ -89,9 +99,9 @@ func add[T []byte | string](v *Vars, name string, value T) {
 // 4.1.18).
 func (v *Vars) beginField(name []byte) bool {
 	start := len(v.buf)
-	v.buf = append(v.buf, "HTTP_"...)
-	for _, c := range name {
-		v.buf = append(v.buf, variableByte(c))
+	v.buf = append(append(v.buf, "HTTP_"...), name...)
+	for upper, i := v.buf[start+len("HTTP_"):], 0; i < len(upper); i++ {
+		upper[i] = variableBytes[upper[i]]
 	}
 	for i := range v.given {
 		if bytes.Equal(v.given[i].Name, v.buf[start:]) {
@@ -103,17 +113,20 @@ func (v *Vars) beginField(name []byte) bool {
 	return true
 }
 
-// variableByte is a field name's byte in a variable's name.
-func variableByte(c byte) byte {
-	switch {
-	case 'a' <= c && c <= 'z':
-		return c - 'a' + 'A'
-	case c == '-':
-		return '_'
-	default:
-		return c
+// variableBytes are a field name's bytes in a variable's name.
+var variableBytes = func() (table [256]byte) {
+	for i := range table {
+		c := byte(i)
+		switch {
+		case 'a' <= c && c <= 'z':
+			c -= 'a' - 'A'
+		case c == '-':
+			c = '_'
+		}
+		table[i] = c
 	}
-}
+	return table
+}()
 
 // sameVariable says whether two field names become the same variable.
 func sameVariable(a, b []byte) bool {
@@ -121,7 +134,7 @@ func sameVariable(a, b []byte) bool {
 		return false
 	}
 	for i := range a {
-		if variableByte(a[i]) != variableByte(b[i]) {
+		if variableBytes[a[i]] != variableBytes[b[i]] {
 			return false
 		}
 	}

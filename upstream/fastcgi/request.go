@@ -81,8 +81,12 @@ func (r *request) head(keepConn bool) {
 	r.header(typeBeginRequest, 8)
 	r.buf = append(r.buf, 0, roleResponder, flags, 0, 0, 0, 0, 0) // section 5.1
 	r.openParams()
-	for i := range r.vars.Len() {
-		r.param(r.vars.At(i))
+	if r.vars.Size()+maxLengths*r.vars.Len() <= maxContent { // nearly always
+		r.appendParams()
+	} else {
+		for i := range r.vars.Len() {
+			r.param(r.vars.At(i))
+		}
 	}
 	r.closeParams()
 	r.header(typeParams, 0)
@@ -101,6 +105,24 @@ func (r *request) openParams() {
 func (r *request) closeParams() {
 	length := len(r.buf) - r.params - headerSize
 	binary.BigEndian.PutUint16(r.buf[r.params+4:], uint16(length))
+}
+
+// maxLengths is how many bytes the two lengths of a pair take at most.
+const maxLengths = 8
+
+// appendParams appends all variables as name-value pairs (section 3.4), which the open record has room for.
+func (r *request) appendParams() {
+	b := r.buf
+	for i := range r.vars.Len() {
+		pair, name := r.vars.Pair(i)
+		if value := len(pair) - name; name <= 127 && value <= 127 {
+			b = append(b, byte(name), byte(value))
+		} else {
+			b = appendLength(appendLength(b, name), value)
+		}
+		b = append(b, pair...)
+	}
+	r.buf = b
 }
 
 // param appends a variable as a name-value pair (section 3.4). A pair that does not fit into the open record begins the

@@ -20,6 +20,7 @@ type head struct {
 
 	length    int64 // of the Content-Length field, -1 without one
 	chunked   bool  // Transfer-Encoding is chunked
+	named     bool  // there is a Connection
 	close     bool  // Connection has close
 	keepAlive bool  // Connection has keep-alive
 }
@@ -107,21 +108,12 @@ func digit(c byte) bool { return '0' <= c && c <= '9' }
 
 // cutField splits a field line: RFC 9112, section 5. A folded line has no name, so it is refused as any other.
 func cutField(line []byte) (name, value []byte, ok bool) {
-	colon := bytes.IndexByte(line, ':')
-	if colon < 0 || !httpfield.ValidName(line[:colon]) {
+	if name, value, ok = httpfield.CutName(line); !ok {
 		return nil, nil, false
 	}
-	name, value = line[:colon], line[colon+1:]
-	for len(value) > 0 && blank(value[0]) {
-		value = value[1:]
-	}
-	for len(value) > 0 && blank(value[len(value)-1]) {
-		value = value[:len(value)-1]
-	}
+	value = httpfield.Trim(value)
 	return name, value, httpfield.ValidValue(value)
 }
-
-func blank(c byte) bool { return c == ' ' || c == '\t' }
 
 // frame notes what the fields say about the body and the connection.
 func (h *head) frame() error {
@@ -130,16 +122,17 @@ func (h *head) frame() error {
 		var err error
 		switch len(f.Name) {
 		case len("connection"):
-			if bytes.EqualFold(f.Name, []byte("connection")) {
+			if httpfield.Is(f.Name, "connection") {
+				h.named = true
 				h.close = h.close || httpfield.Named(f.Value, []byte("close"))
 				h.keepAlive = h.keepAlive || httpfield.Named(f.Value, []byte("keep-alive"))
 			}
 		case len("content-length"):
-			if bytes.EqualFold(f.Name, []byte("content-length")) {
+			if httpfield.Is(f.Name, "content-length") {
 				err = h.setLength(f)
 			}
 		case len("transfer-encoding"):
-			if bytes.EqualFold(f.Name, []byte("transfer-encoding")) {
+			if httpfield.Is(f.Name, "transfer-encoding") {
 				err = h.setEncoding(f)
 			}
 		}

@@ -1,11 +1,11 @@
 package http1
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net/http"
 
+	"spillway/proxy/httpfield"
 	"spillway/upstream"
 )
 
@@ -124,9 +124,11 @@ func (h *head) deliver(resp *upstream.Response) error {
 
 // deliverFields copies the fields into the response, but for those of the connection.
 func (h *head) deliverFields(resp *upstream.Response) {
-	for i := range h.fields {
-		if f := &h.fields[i]; len(f.Name) == len("connection") && bytes.EqualFold(f.Name, []byte("connection")) {
-			resp.NameConnection(f.Value)
+	if h.named {
+		for i := range h.fields {
+			if f := &h.fields[i]; httpfield.Is(f.Name, "connection") {
+				resp.NameConnection(f.Value)
+			}
 		}
 	}
 	for i := range h.fields {

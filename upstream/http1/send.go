@@ -2,6 +2,7 @@ package http1
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 
 	"spillway/proxy/httpfield"
@@ -166,12 +167,20 @@ func host(req *upstream.Request) []byte {
 // passes says whether a field may be written among the others: Host, the framing and the Connection field are written
 // apart, and an expectation was met when the body was read (RFC 9110, section 10.1.1).
 func passes(name []byte) bool {
-	return !isHost(name) && !upstream.PerConnection(name) && !isExpect(name) && httpfield.ValidName(name)
+	switch len(name) {
+	case len("host"):
+		if isHost(name) {
+			return false
+		}
+	case len("expect"):
+		if httpfield.Is(name, "expect") {
+			return false
+		}
+	}
+	return !upstream.PerConnection(name)
 }
 
-func isHost(name []byte) bool { return len(name) == 4 && bytes.EqualFold(name, []byte("host")) }
-
-func isExpect(name []byte) bool { return len(name) == 6 && bytes.EqualFold(name, []byte("expect")) }
+func isHost(name []byte) bool { return httpfield.Is(name, "host") }
 
 func replaced(set []upstream.Field, name []byte) bool {
 	for i := range set {
@@ -191,24 +200,22 @@ func appendField(b, name, value []byte) []byte {
 
 // appendValue appends a field's value. Control bytes, which a variable of the configuration can bring in, become spaces, so
 // that no value can end its line.
-func appendValue(b, value []byte) []byte {
-	start := len(b)
-	b = append(b, value...)
-	if !httpfield.ValidValue(value) {
-		for i, c := range b[start:] {
-			if c < ' ' && c != '\t' || c == 0x7f {
-				b[start+i] = ' '
-			}
-		}
-	}
-	return b
-}
+func appendValue(b, value []byte) []byte { return httpfield.Clean(append(b, value...), len(b)) }
 
 // appendTarget appends the request-target; bytes that would end it are percent-encoded.
 func appendTarget(b, target []byte) []byte {
+	if slices.ContainsFunc(target, endsTarget) {
+		return appendEscaped(b, target)
+	}
+	return append(b, target...)
+}
+
+func endsTarget(c byte) bool { return c <= ' ' || c == 0x7f }
+
+func appendEscaped(b, target []byte) []byte {
 	const hex = "0123456789ABCDEF"
 	for _, c := range target {
-		if c <= ' ' || c == 0x7f {
+		if endsTarget(c) {
 			b = append(b, '%', hex[c>>4], hex[c&15])
 			continue
 		}

@@ -37,7 +37,6 @@ func TestProtocol_SendsTheseBytes(t *testing.T) {
 			{Name: []byte("x-gone")},
 			{Name: []byte("X-New"), Value: []byte("a\r\nb\x00c\td")},
 			{Name: []byte("Connection"), Value: []byte("upgrade")},
-			{Name: []byte("Bad Name"), Value: []byte("1")},
 		}
 		r.Method, r.Bytes, r.BodyLength = []byte("POST"), []byte("body"), 4
 	}, "POST /p%20q?x=1 HTTP/1.1\r\nHost: b.test\r\nContent-Type: text/plain\r\nX-Two: 1\r\nX-Two: 2\r\n"+
