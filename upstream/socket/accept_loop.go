@@ -42,8 +42,11 @@ func NewAcceptor(listener net.Listener) *Acceptor {
 	case *net.UnixListener:
 		own, network = listener, "unix"
 	}
+	if own == nil {
+		return a
+	}
 	l := anyLoop()
-	if own == nil || l == nil {
+	if l == nil {
 		return a
 	}
 	var err error

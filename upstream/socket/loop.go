@@ -18,12 +18,8 @@ import (
 // loop waits for many sockets at once, with epoll(7), and runs the tasks that wait for them, one after the other.
 type loop struct {
 	epoll  int
-	parked syscall.RawConn // of epoll: when there is nothing to do, the loop itself waits in Go's poller
-
-	events [128]unix.EpollEvent // what came last, before it is worked off
-	came   int
-	look   func(fd uintptr) bool // bound once
-	queue  []work                // to be done in this turn, from done on
+	events [128]unix.EpollEvent // what came last
+	queue  []work               // to be done in this turn, from done on
 	done   int
 	idle   []*Task // without a job
 
@@ -85,14 +81,9 @@ func newLoop() (*loop, error) {
 		return nil, errors.Join(os.NewSyscallError("eventfd", err), unix.Close(epoll))
 	}
 	l := &loop{epoll: epoll, bell: bell}
-	l.look = l.poll
 	rings := unix.EpollEvent{Events: unix.EPOLLIN | epollET, Fd: int32(bell)}
 	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, bell, &rings); err != nil {
 		return nil, errors.Join(os.NewSyscallError("epoll_ctl", err), unix.Close(bell), unix.Close(epoll))
-	}
-	_ = unix.SetNonblock(epoll, true) // says to Go that its poller can wait for it
-	if l.parked, err = os.NewFile(uintptr(epoll), "epoll").SyscallConn(); err != nil {
-		return nil, err
 	}
 	return l, nil
 }
@@ -112,43 +103,32 @@ func (l *loop) run() {
 			}
 		}
 		l.queue, l.done = l.queue[:0], 0
-		l.await()
-		for i := range l.came {
+		for i := range l.await() {
 			l.tell(&l.events[i])
 		}
 		l.takePosted()
 	}
 }
 
-// await waits until something has come or was posted.
-func (l *loop) await() {
-	if l.poll(uintptr(l.epoll)) {
-		return
+// await returns how many events have come, and waits until there is one or something was posted. Most of the time there is one when a
+// turn is over: RawSyscall looks for it without letting the scheduler know.
+func (l *loop) await() int {
+	if n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])),
+		uintptr(len(l.events)), 0, 0, 0); errno == 0 && n > 0 {
+		return int(n)
 	}
 	l.mu.Lock()
-	posted := len(l.posted) > 0
-	l.waiting = !posted
+	l.waiting = len(l.posted) == 0
+	waiting := l.waiting
 	l.mu.Unlock()
-	if posted {
-		return
+	if !waiting {
+		return 0
 	}
-	if err := l.parked.Read(l.look); err != nil {
-		panic("socket: waiting for epoll: " + err.Error()) // nobody closes it
-	}
+	n, _ := unix.EpollWait(l.epoll, l.events[:], -1) // it was interrupted, or else has events
 	l.mu.Lock()
 	l.waiting = false
 	l.mu.Unlock()
-}
-
-// poll takes what has come, and says whether that is anything.
-func (l *loop) poll(fd uintptr) bool {
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, fd, uintptr(unsafe.Pointer(&l.events[0])),
-		uintptr(len(l.events)), 0, 0, 0)
-	l.came = 0
-	if errno == 0 {
-		l.came = int(n)
-	}
-	return l.came > 0
+	return max(0, n)
 }
 
 // tell tells a descriptor what has come for it.
