@@ -3,6 +3,7 @@
 package socket
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -23,10 +24,10 @@ func Dial(t *Task, network, address string, deadline time.Time) (net.Conn, error
 		t.Leave()
 		return dial(network, address, deadline)
 	}
-	d, err := open(l, domain, network)
+	d, err := connect(l, sa, domain, network)
 	if err == nil {
 		d.task, d.remote = t, remote
-		if err = d.connect(sa, deadline); err == nil && d.meetsItself() {
+		if err = d.arrive(deadline); err == nil && d.meetsItself() {
 			err = os.NewSyscallError("connect", unix.ECONNREFUSED)
 		}
 		if err != nil {
@@ -39,8 +40,8 @@ func Dial(t *Task, network, address string, deadline time.Time) (net.Conn, error
 	return d, nil
 }
 
-// open makes a socket that is not connected yet.
-func open(l *loop, domain int, network string) (*descriptor, error) {
+// connect returns a socket that is connected or about to be. The loop gets it only then: it takes one that is neither for hung up.
+func connect(l *loop, sa unix.Sockaddr, domain int, network string) (*descriptor, error) {
 	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
@@ -48,16 +49,23 @@ func open(l *loop, domain int, network string) (*descriptor, error) {
 	if domain != unix.AF_UNIX {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // it only costs time if that fails
 	}
-	return adopt(fd, l, network)
+	err = unix.Connect(fd, sa)
+	arrived := err == nil
+	if !arrived && !errors.Is(err, unix.EINPROGRESS) && !errors.Is(err, unix.EINTR) {
+		_ = unix.Close(fd)
+		return nil, os.NewSyscallError("connect", err)
+	}
+	d, err := adopt(fd, l, network)
+	if err == nil {
+		d.connecting = !arrived
+	}
+	return d, err
 }
 
-func (d *descriptor) connect(sa unix.Sockaddr, deadline time.Time) error {
-	switch err := unix.Connect(d.fd, sa); err {
-	case nil:
+// arrive waits until the socket is connected.
+func (d *descriptor) arrive(deadline time.Time) error {
+	if !d.connecting {
 		return nil
-	case unix.EINPROGRESS, unix.EINTR:
-	default:
-		return os.NewSyscallError("connect", err)
 	}
 	if err := d.SetWriteDeadline(deadline); err != nil {
 		return err
