@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"time"
+
+	"spillway/upstream/socket"
 )
 
 // The wait after a failed accept doubles from the first to the second, as in net/http.
@@ -17,9 +19,10 @@ const (
 
 // accept waits for the next client; nil: nobody comes any more. Running out of descriptors passes, and those of idle clients are given
 // back for it.
-func (l *Listener) accept() *conn {
+func (l *Listener) accept(t *socket.Task) *conn {
 	pause := time.Duration(0)
 	for {
+		t.Return()
 		if l.leaving.Load() {
 			l.hurry()
 		}
@@ -31,6 +34,7 @@ func (l *Listener) accept() *conn {
 			_ = l.acceptor.Close() // here and at once: whoever connects before is reset by it
 			return nil
 		}
+		t.Leave()
 		l.acceptErrors.Add(1)
 		closed := 0
 		if isExhausted(err) {

@@ -144,9 +144,11 @@ func (l *Listener) Serve() error {
 	l.clock.Store(l.now()) // New may be long ago
 	go l.sweep()           // ends when l.empty is closed, which remove does after a Shutdown
 	l.serving.Store(true)
-	for c := l.accept(); c != nil; c = l.accept() {
-		c.begin()
-	}
+	l.acceptor.Serve(func(t *socket.Task) {
+		for c := l.accept(t); c != nil; c = l.accept(t) {
+			c.begin()
+		}
+	})
 	close(l.accepted)
 	l.drain() // for the case that somebody else closed the socket
 	return nil

@@ -19,9 +19,11 @@ type Acceptor struct {
 	d   *descriptor     // the listening socket in a loop; nil: none
 	raw syscall.RawConn // of the listener, whose descriptor it is
 
+	local net.Addr // of what it accepts; nil: that is different from one to the other
+
 	take func(fd uintptr) // bound once
 	fd   int              // what it has got
-	from unix.Sockaddr
+	from syscall.Sockaddr
 	err  error
 }
 
@@ -53,6 +55,9 @@ func NewAcceptor(listener net.Listener) *Acceptor {
 	if a.raw, err = own.SyscallConn(); err != nil {
 		return a
 	}
+	if at, ok := listener.Addr().(*net.TCPAddr); !ok || !at.IP.IsUnspecified() {
+		a.local = listener.Addr()
+	}
 	_ = a.raw.Control(func(fd uintptr) { // what fails here is the listener's own Accept to say
 		if network == "tcp" {
 			inherit(int(fd))
@@ -71,7 +76,22 @@ func inherit(fd int) {
 	}
 }
 
-// Accept waits for the next connection. One goroutine calls it.
+// Serve runs accept, which calls Accept, and returns when that has ended. It is a task of the loop, if there is one.
+func (a *Acceptor) Serve(accept func(t *Task)) {
+	if a.d == nil {
+		accept(nil)
+		return
+	}
+	ended := make(chan struct{})
+	a.d.loop.post(work{job: func(t *Task) {
+		defer close(ended)
+		a.d.task = t
+		accept(t)
+	}})
+	<-ended
+}
+
+// Accept waits for the next connection. One at a time calls it.
 func (a *Acceptor) Accept() (net.Conn, error) {
 	if a.d == nil {
 		return a.Listener.Accept()
@@ -84,13 +104,13 @@ func (a *Acceptor) Accept() (net.Conn, error) {
 		}
 		switch {
 		case errors.Is(a.err, unix.EAGAIN):
-			err = a.d.wait(&a.d.in, nil)
+			err = a.d.wait(&a.d.in, a.d.task)
 		case a.err != nil:
 			err = os.NewSyscallError("accept4", a.err)
 		default:
 			var c *descriptor
 			if c, err = adopt(a.fd, anyLoop(), a.d.network); err == nil {
-				c.remote = addr(a.from)
+				c.local, c.remote = a.local, addr(a.from)
 				return c, nil
 			}
 		}
@@ -101,7 +121,7 @@ func (a *Acceptor) Accept() (net.Conn, error) {
 // accept accepts once.
 func (a *Acceptor) accept(fd uintptr) {
 	for {
-		a.fd, a.from, a.err = unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+		a.fd, a.from, a.err = syscall.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		if !errors.Is(a.err, unix.EINTR) && !errors.Is(a.err, unix.ECONNABORTED) { // the latter has left again
 			return
 		}

@@ -226,7 +226,7 @@ func (d *descriptor) ready(events int16) bool {
 func (d *descriptor) LocalAddr() net.Addr {
 	if d.local == nil && d.hold() {
 		defer d.release()
-		if sa, err := unix.Getsockname(d.fd); err == nil {
+		if sa, err := syscall.Getsockname(d.fd); err == nil {
 			return addr(sa)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -118,11 +119,11 @@ func sockaddr(network, address string) (unix.Sockaddr, net.Addr, int) {
 }
 
 // addr is an address of the system as package net has it.
-func addr(sa unix.Sockaddr) net.Addr {
+func addr(sa syscall.Sockaddr) net.Addr {
 	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
+	case *syscall.SockaddrInet4:
 		return &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
-	case *unix.SockaddrInet6:
+	case *syscall.SockaddrInet6:
 		tcp := &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
 		if sa.ZoneId != 0 {
 			if i, err := net.InterfaceByIndex(int(sa.ZoneId)); err == nil {
@@ -130,7 +131,7 @@ func addr(sa unix.Sockaddr) net.Addr {
 			}
 		}
 		return tcp
-	case *unix.SockaddrUnix:
+	case *syscall.SockaddrUnix:
 		return &net.UnixAddr{Name: sa.Name, Net: "unix"}
 	}
 	return nil

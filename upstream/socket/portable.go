@@ -30,6 +30,9 @@ type Acceptor struct{ net.Listener }
 // NewAcceptor returns an Acceptor for the listener.
 func NewAcceptor(listener net.Listener) *Acceptor { return &Acceptor{listener} }
 
+// Serve runs accept, which calls Accept, and returns when that has ended.
+func (a *Acceptor) Serve(accept func(t *Task)) { accept(nil) }
+
 // SetDeadline sets when Accept ends at the latest; false: the listener knows no deadlines, or is closed.
 func (a *Acceptor) SetDeadline(t time.Time) bool { return setDeadline(a.Listener, t) }
 
