@@ -50,7 +50,7 @@ func (r *run) respond() {
 
 // startPump lets another goroutine read the peer from now on, if there is anything left to read.
 func (r *run) startPump() {
-	if r.conn == nil || r.pipe != nil {
+	if r.pipe != nil || r.conn == nil { // in this order: with a pipe, the connection is the pump's
 		return
 	}
 	r.ex.Task.Leave()

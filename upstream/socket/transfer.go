@@ -6,15 +6,13 @@ import (
 	"io"
 	"net"
 	"os"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // A Read or Write of a descriptor is one recv(2) or send(2), and none as long as the loop has seen nothing since the last one found
-// nothing more. RawSyscall leaves out what Go does around calls that may block, which costs more than the transfer of a small
-// message; with MSG_DONTWAIT these never block. BenchmarkSocket compares it with a net.Conn.
+// nothing more. BenchmarkSocket compares it with a net.Conn.
 
 // Read reads what there is, and waits when there is nothing.
 func (d *descriptor) Read(p []byte) (int, error) { return d.read(p, d.task) }
@@ -56,16 +54,6 @@ func (d *descriptor) read(p []byte, t *Task) (int, error) {
 	}
 }
 
-func (d *descriptor) receive(p []byte) (int, syscall.Errno) {
-	for {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(d.fd), uintptr(unsafe.Pointer(&p[0])),
-			uintptr(len(p)), unix.MSG_DONTWAIT, 0, 0)
-		if errno != unix.EINTR {
-			return int(n), errno
-		}
-	}
-}
-
 // Write writes all of p.
 func (d *descriptor) Write(p []byte) (int, error) {
 	d.add(p)
@@ -94,18 +82,22 @@ func (d *descriptor) WriteNow(pieces *net.Buffers) int64 {
 	}
 	defer d.release()
 	d.addAll(*pieces)
-	used := d.message.Iovlen
+	used, wrote := d.message.Iovlen, 0
 	d.message.Iov = &d.vector[0]
-	n := uintptr(0)
-	for errno := unix.EINTR; used > 0 && errno == unix.EINTR; {
-		if n, errno = d.sendOnce(); errno != 0 {
-			n = 0
+	for d.message.Iovlen > 0 {
+		n, errno := d.sendOnce()
+		if errno == unix.EINTR {
+			continue
+		} else if errno != 0 {
+			break
 		}
+		wrote += int(n)
+		d.advance(uint64(n))
 	}
 	clear(d.vector[:used])
 	d.message = unix.Msghdr{}
-	consume(pieces, int(n))
-	return int64(n)
+	consume(pieces, wrote)
+	return int64(wrote)
 }
 
 // consume takes n written bytes, and pieces that are empty, off the front.
@@ -180,18 +172,6 @@ func (d *descriptor) send() (wrote int, err error) {
 		}
 	}
 	return wrote, nil
-}
-
-// sendOnce writes what the socket takes. One piece goes without the message around it, which the kernel would copy too.
-func (d *descriptor) sendOnce() (uintptr, syscall.Errno) {
-	const flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
-	if piece := d.message.Iov; d.message.Iovlen == 1 {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(d.fd), uintptr(unsafe.Pointer(piece.Base)),
-			uintptr(piece.Len), flags, 0, 0)
-		return n, errno
-	}
-	n, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, uintptr(d.fd), uintptr(unsafe.Pointer(&d.message)), flags)
-	return n, errno
 }
 
 // advance takes n written bytes off the message.
