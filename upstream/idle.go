@@ -2,7 +2,8 @@ package upstream
 
 import "time"
 
-// takeIdle begins a lease on the idle connection that was used last and is still open; nil without one.
+// takeIdle begins a lease on the idle connection that was used last and is still open; nil without one. That it has not been idle for
+// too long is for sweep to see to.
 func (p *Peer) takeIdle(timeouts Timeouts) *Conn {
 	if p.group.keepalive == 0 {
 		return nil
@@ -20,7 +21,7 @@ func (p *Peer) takeIdle(timeouts Timeouts) *Conn {
 		p.idleMu.Unlock()
 		p.group.idle.Add(-1)
 		c.begin(timeouts)
-		if time.Since(c.idleSince) < p.group.keepaliveTimeout && (c.net.Untouched() || !c.Readable()) {
+		if c.net.Untouched() || !c.Readable() {
 			return c
 		}
 		c.close()

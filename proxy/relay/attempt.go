@@ -98,8 +98,11 @@ func (r *run) exchangeHeads(visited visit, now time.Time, fresh bool) *upstream.
 		record.Response = time.Since(now)
 		return asUpstream(err)
 	}
-	record.Connect = time.Since(now)
 	r.conn, r.reused = conn, conn.Reused()
+	record.Connect = 0 // of one that was there
+	if !r.reused {
+		record.Connect = time.Since(now)
+	}
 	r.beginBusy()
 	if !opts.Finish {
 		ex.OnGone(r.onGone)
@@ -108,7 +111,8 @@ func (r *run) exchangeHeads(visited visit, now time.Time, fresh bool) *upstream.
 	if r.sendErr == nil || mayHaveAnswered(r.sendErr) {
 		err = r.receive()
 		if err == nil {
-			record.Head = time.Since(now)
+			r.took = time.Since(now)
+			record.Head = r.took
 			r.flight.Head()
 			err = r.receiveFirst()
 		}
@@ -166,6 +170,7 @@ func (r *run) receiveFirst() error {
 	}
 	r.conn.Phase = upstream.ReadingBody
 	n, err := resp.Body.Read(r.buffer.B)
+	r.took = time.Since(r.hint.Now)
 	resp.Prefix = r.buffer.B[:n]
 	if errors.Is(err, io.EOF) {
 		resp.Complete, resp.Body = true, nil

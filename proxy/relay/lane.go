@@ -96,12 +96,12 @@ func laneOf(now upstream.Lane, mean, median time.Duration) upstream.Lane {
 	}
 }
 
-// noteServed learns from a response that was received whole; the slot is about to be given back.
-func (r *run) noteServed() {
+// noteServed learns from a response that was received whole; the slot is about to be given back, after so long.
+func (r *run) noteServed(held time.Duration) {
 	if r.h.opts.Pace == nil {
 		return
 	}
-	if lane, changed := r.h.learn(time.Since(r.hint.Now)); changed {
+	if lane, changed := r.h.learn(held); changed {
 		r.logLane(lane)
 	}
 }

@@ -38,7 +38,7 @@ func (r *run) respond() {
 		if !ex.Head() && ex.Length < 0 && len(ex.Trailer) == 0 {
 			ex.Length = int64(len(r.resp.Prefix))
 		}
-		r.endResponse(nil)
+		r.endResponseAfter(r.took, nil)
 	case r.resp.Switched: // see tunnel.go
 		ex.Task.Leave()
 	case r.unbuffer:
@@ -95,10 +95,13 @@ func (b *peerBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// endResponse notes how the peer's response ended and releases the connection.
-func (r *run) endResponse(err error) {
+// endResponse notes how the peer's response ended just now, and releases the connection.
+func (r *run) endResponse(err error) { r.endResponseAfter(time.Since(r.hint.Now), err) }
+
+// endResponseAfter is endResponse for an end that came so long after the beginning of the attempt.
+func (r *run) endResponseAfter(took time.Duration, err error) {
 	record := r.lastAttempt()
-	record.Response = time.Since(r.hint.Now)
+	record.Response = took
 	record.Received = r.conn.Received()
 	fate := upstream.Spent
 	if err == nil && r.resp.Reusable && r.sendErr == nil {
@@ -115,8 +118,8 @@ func (r *run) endResponse(err error) {
 		r.logExcess()
 	}
 	if err == nil {
-		r.peer.NoteResponse(r.visits[len(r.visits)-1].run, record.Response)
-		r.noteServed()
+		r.peer.NoteResponse(r.visits[len(r.visits)-1].run, took)
+		r.noteServed(took)
 	}
 	r.release(fate)
 }

@@ -92,8 +92,7 @@ func (r *run) judge(failure *upstream.Error, began time.Time) (again bool, err e
 	}
 	met := ofStatus(r.ex.Status()) & r.h.opts.Retry.On
 	if met == 0 || !r.mayTryNext() || !r.repeatable(upstream.ReadingHead) || !r.affords(upstream.ReadingHead) {
-		r.report(upstream.Succeeded, upstream.ReadingHead)
-		r.peer.NoteHead(r.visits[len(r.visits)-1].run, r.lastAttempt().Head)
+		r.reportSuccess()
 		return false, nil
 	}
 	if met&(OnHTTP403|OnHTTP404) == 0 {
@@ -195,6 +194,13 @@ func (r *run) report(outcome upstream.Outcome, phase upstream.Phase) {
 	if r.peer.Report(r.visits[len(r.visits)-1].run, outcome, time.Now()) {
 		r.logDisabled(phase)
 	}
+}
+
+// reportSuccess tells the peer that the head of a response came, and when.
+func (r *run) reportSuccess() {
+	run, took := r.visits[len(r.visits)-1].run, r.lastAttempt().Head
+	r.peer.Report(run, upstream.Succeeded, r.hint.Now.Add(took))
+	r.peer.NoteHead(run, took)
 }
 
 // mayTryNext says whether the limits of retries leave room for another attempt. A port without a process counts as no peer: that

@@ -23,6 +23,7 @@ type run struct {
 	early   []byte // a 103 for the client
 
 	hint    balancer.Hint // Now is when the present attempt began
+	took    time.Duration // from then to what was received last with the head; the clock is not read again for what follows at once
 	key     []byte        // of hint
 	binding []byte        // the cookie that binds the client to its peer
 	flight  upstream.Flight

@@ -50,7 +50,7 @@ func (r *run) free() {
 // pick returns a peer with a slot taken. A retry does not queue behind those that came later.
 func (r *run) pick() (*upstream.Peer, error) {
 	opts := &r.h.opts
-	r.hint.Now = time.Now()
+	r.hint.Now = r.now()
 	r.noteTried()
 	if len(r.visits) > 0 || !opts.Group.Crowded() {
 		if p := r.choose(opts.Group.Peers()); p != nil {
@@ -58,6 +58,16 @@ func (r *run) pick() (*upstream.Peer, error) {
 		}
 	}
 	return r.wait()
+}
+
+// now returns the time for an attempt that begins. The first one of an exchange begins with it, unless its body was waited for or
+// another location has had it before: then the clock has just been read.
+func (r *run) now() time.Time {
+	ex := r.ex
+	if r.started.IsZero() && ex.Body == nil && ex.Hops() == 0 && !ex.Start.IsZero() {
+		return ex.Start
+	}
+	return time.Now()
 }
 
 // wait waits for a peer, as far as the group lets requests wait.
