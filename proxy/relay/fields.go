@@ -109,6 +109,10 @@ func (r *run) field(name, value []byte) {
 	if r.hides(name) {
 		return
 	}
+	if httpfield.Is(name, "content-type") { // of most responses; the short way to what AddBytesKV does with it
+		r.resp.Header.SetContentTypeBytes(value)
+		return
+	}
 	r.resp.Header.AddBytesKV(name, r.rewrite(name, value))
 }
 

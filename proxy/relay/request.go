@@ -133,15 +133,14 @@ type span struct{ from, to int }
 // buildRequest fills r.req from the exchange; the body is positioned by each attempt.
 func (r *run) buildRequest() {
 	ex, opts := r.ex, &r.h.opts
-	r.req = upstream.Request{
-		Method: ex.Method, Target: ex.PeerTarget(), Asked: ex.Target, Path: ex.Path, Query: ex.Query,
-		Header: ex.Request, Fields: ex.Fields(), BodyLength: ex.BodyLength,
-		Proto: ex.Proto, Scheme: ex.Scheme,
-		RemoteAddr: ex.RemoteAddr, RemotePort: ex.RemotePort, ServerAddr: ex.ServerAddr, ServerPort: ex.ServerPort,
-		ServerName: ex.ServerName(),
-	}
+	req := &r.req // empty: filling it costs less than copying one
+	req.Method, req.Target, req.Asked, req.Path, req.Query = ex.Method, ex.PeerTarget(), ex.Target, ex.Path, ex.Query
+	req.Header, req.Fields = ex.Request, ex.Fields()
+	req.Proto, req.Scheme, req.ServerName = ex.Proto, ex.Scheme, ex.ServerName()
+	req.RemoteAddr, req.RemotePort, req.ServerAddr, req.ServerPort = ex.RemoteAddr, ex.RemotePort, ex.ServerAddr, ex.ServerPort
+	req.BodyLength = ex.BodyLength
 	if r.body != nil {
-		r.req.BodyLength = r.body.Len()
+		req.BodyLength = r.body.Len()
 	}
 	r.fields, r.spans, r.scratch = r.fields[:0], r.spans[:0], r.scratch[:0]
 	r.expand(opts.SetHeader)
@@ -149,8 +148,8 @@ func (r *run) buildRequest() {
 	for i := range r.fields {
 		r.fields[i].Value = r.scratch[r.spans[i].from:r.spans[i].to]
 	}
-	r.req.Set, r.req.Params = r.fields[:len(opts.SetHeader)], r.fields[len(opts.SetHeader):]
-	r.req.Upgrade, r.req.Trailers = r.upgrade(), ex.Trailers
+	req.Set, req.Params = r.fields[:len(opts.SetHeader)], r.fields[len(opts.SetHeader):]
+	req.Upgrade, req.Trailers = r.upgrade(), ex.Trailers
 }
 
 // upgrade returns the protocols that the peer is asked for.
