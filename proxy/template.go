@@ -13,10 +13,11 @@ type Template struct {
 	fixed int // bytes of all text between the variables
 }
 
-// part is a piece of text or, if value is not nil, a variable.
+// part is a piece of text, which may be empty, and the variable behind it.
 type part struct {
 	text  string
-	value variable
+	value variable // nil: none, at the end of a template
+	plain bool     // there is nothing to escape in the value
 }
 
 // CompileTemplate reads a text with variables in nginx's grammar: $name or ${name}. The error names an unknown variable
@@ -26,25 +27,24 @@ func CompileTemplate(text string) (*Template, error) {
 	t := &Template{}
 	for text != "" {
 		plain, rest, found := strings.Cut(text, "$")
-		if plain != "" {
-			t.parts = append(t.parts, part{text: plain})
-			t.fixed += len(plain)
-		}
+		t.fixed += len(plain)
 		if !found {
+			t.parts = append(t.parts, part{text: plain})
 			break
 		}
 		name, after, err := variableName(rest)
 		if err != nil {
 			return nil, err
 		}
-		value := known[strings.ToLower(name)]
+		lower := strings.ToLower(name)
+		value := known[lower]
 		if value == nil {
-			value = namedVariable(strings.ToLower(name))
+			value = namedVariable(lower)
 		}
 		if value == nil {
 			return nil, unknownVariable(name, known)
 		}
-		t.parts = append(t.parts, part{value: value})
+		t.parts = append(t.parts, part{text: plain, value: value, plain: isPlain(lower)})
 		text = after
 	}
 	return t, nil
@@ -124,31 +124,33 @@ func (t *Template) Fixed() int { return t.fixed }
 func (t *Template) Append(dst []byte, ex *Exchange) []byte {
 	for i := range t.parts {
 		p := &t.parts[i]
-		if p.value == nil {
-			dst = append(dst, p.text...)
-			continue
+		dst = append(dst, p.text...)
+		if p.value != nil {
+			dst, _ = p.value(dst, ex)
 		}
-		dst, _ = p.value(dst, ex)
 	}
 	return dst
 }
 
-// AppendEscaped is Append for logs: a variable without a value is missing, and escape is called after each value to
-// rewrite line[from:], where it stands.
+// AppendEscaped is Append for logs: a variable without a value is missing, and escape is called after each value but those of plain
+// variables, to rewrite line[from:], where it stands.
 func (t *Template) AppendEscaped(
 	dst []byte, ex *Exchange, missing string, escape func(line []byte, from int) []byte,
 ) []byte {
 	for i := range t.parts {
 		p := &t.parts[i]
+		dst = append(dst, p.text...)
 		if p.value == nil {
-			dst = append(dst, p.text...)
-			continue
+			break
 		}
 		line, found := p.value(dst, ex)
-		if found {
-			dst = escape(line, len(dst))
-		} else {
+		switch {
+		case !found:
 			dst = append(dst, missing...)
+		case p.plain:
+			dst = line
+		default:
+			dst = escape(line, len(dst))
 		}
 	}
 	return dst

@@ -3,11 +3,14 @@ package proxy
 import (
 	"bytes"
 	"encoding/base64"
+	"net/textproto"
 	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/valyala/fasthttp"
 
 	"spillway/proxy/httpfield"
 )
@@ -77,6 +80,18 @@ func variables() map[string]variable {
 		"upstream_response_time":   attempts(func(dst []byte, a *Attempt) []byte { return appendTime(dst, a.Response) }),
 		"upstream_bytes_received":  attempts(func(dst []byte, a *Attempt) []byte { return strconv.AppendInt(dst, a.Received, 10) }),
 		"upstream_response_length": attempts(func(dst []byte, a *Attempt) []byte { return strconv.AppendInt(dst, a.ReceivedBody, 10) }),
+	}
+}
+
+// isPlain says whether a variable has digits only, and what numbers and times are written with: a few bytes that mean the same
+// wherever they stand.
+func isPlain(name string) bool {
+	switch name {
+	case "connection", "connection_requests", "pid", "request_length", "status", "bytes_sent", "body_bytes_sent", "request_time",
+		"msec", "time_local", "time_iso8601", "upstream_queue_time", "upstream_spilled":
+		return true
+	default:
+		return false
 	}
 }
 
@@ -168,15 +183,36 @@ func requestField(name string) variable {
 		separator = "; "
 	}
 	name = strings.ReplaceAll(name, "_", "-")
-	if name == "upgrade" { // removed from Request with all fields of the connection
+	switch name {
+	case "upgrade": // removed from Request with all fields of the connection
 		return slice(func(ex *Exchange) []byte { return ex.Upgrade })
+	case "host": // there is one, and peers are told in most requests
+		return slice(hostField)
 	}
+	name = textproto.CanonicalMIMEHeaderKey(name)
 	return func(dst []byte, ex *Exchange) ([]byte, bool) {
 		if ex.Request == nil {
 			return dst, false
 		}
-		return appendJoined(dst, ex.Request.PeekAll(name), separator)
+		return appendJoined(dst, peekAll(ex.Request, name), separator)
 	}
+}
+
+func hostField(ex *Exchange) []byte {
+	if ex.Request == nil {
+		return nil
+	}
+	return ex.Request.Host()
+}
+
+// peekAll is PeekAll for a name in canonical form, which PeekAll alone would bring it into each time.
+func peekAll(h *fasthttp.RequestHeader, name string) [][]byte {
+	normalizes := !h.DisableNormalizing()
+	values := h.PeekAll(name)
+	if normalizes {
+		h.EnableNormalizing()
+	}
+	return values
 }
 
 // responseField is sent_http_NAME. The names of a peer's fields are in the peer's letter case, so that Peek would miss them.
@@ -213,7 +249,7 @@ func appendJoined(dst []byte, values [][]byte, separator string) ([]byte, bool) 
 // forwardedFor is the X-Forwarded-For of the client with its own address at the end.
 func forwardedFor(dst []byte, ex *Exchange) ([]byte, bool) {
 	if ex.Request != nil {
-		for _, value := range ex.Request.PeekAll("X-Forwarded-For") {
+		for _, value := range peekAll(ex.Request, "X-Forwarded-For") {
 			dst = append(append(dst, value...), ", "...)
 		}
 	}
@@ -241,7 +277,7 @@ func (ex *Exchange) Cookie(name string) (value []byte, found bool) {
 	if ex.Request == nil {
 		return nil, false
 	}
-	for _, line := range ex.Request.PeekAll("Cookie") {
+	for _, line := range peekAll(ex.Request, "Cookie") {
 		if value, found = findPair(line, ';', name); found {
 			return value, true
 		}
@@ -266,12 +302,14 @@ func findPair(list []byte, separator byte, name string) ([]byte, bool) {
 	return nil, false
 }
 
+var authorization = []byte("Authorization")
+
 // remoteUser is the name of basic authentication (RFC 7617), whether or not the password was checked.
 func remoteUser(dst []byte, ex *Exchange) ([]byte, bool) {
 	if ex.Request == nil {
 		return dst, false
 	}
-	credentials := ex.Request.Peek("Authorization")
+	credentials := ex.Request.PeekCanonical(authorization)
 	const scheme = "basic "
 	if len(credentials) < len(scheme) || !httpfield.Is(credentials[:len(scheme)], scheme) {
 		return dst, false

@@ -35,10 +35,11 @@ func (e *escaper) escape(line []byte, from int) []byte {
 	// from counts text between the values that room has left out already, so the limit is kept with some to spare.
 	room := max(shortValue, min(maxValue, e.room-from))
 	end := len(line)
-	start := from
-	for start < end && !e.special[line[start]] {
-		start++
+	value, clean := line[from:], 0
+	for clean < len(value) && !e.special[value[clean]] {
+		clean++
 	}
+	start := from + clean
 	if start == end || start-from >= room {
 		return line[:min(end, from+room)] // nearly always
 	}
