@@ -45,6 +45,10 @@ func (p *Peer) PassedOver(now time.Time) bool {
 	return p.group.HasSound(now) || disabled && !p.group.Panics(now)
 }
 
+// spotless says that nothing was seen of the peer lately that could keep it out, as of most peers nearly always: the short way to
+// what PassedOver says.
+func (p *Peer) spotless() bool { return p.fails.Load() == 0 && p.Health() == Healthy }
+
 // Panics says that failures alone have emptied the group: some peer serves, and all that do are disabled. Then all of them are
 // asked as if they were not. A peer that is only full is no reason to: it has a slot again soon. A drained one does not count,
 // since it is there for few.

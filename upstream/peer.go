@@ -128,7 +128,7 @@ func (p *Peer) Usable(now time.Time) bool { return !p.drain && p.UsableByBound(n
 
 // UsableByBound is Usable for a request that is bound to the peer by its cookie: one that is drained takes it.
 func (p *Peer) UsableByBound(now time.Time) bool {
-	return !p.down && !p.full() && !p.PassedOver(now)
+	return !p.down && !p.full() && (p.spotless() || !p.PassedOver(now))
 }
 
 // Disabled says whether the peer has failed by nginx's rules: max_fails were reached and fail_timeout is not over. In a group of

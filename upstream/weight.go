@@ -35,11 +35,14 @@ func (p *Peer) startAllSlowly(now time.Time) {
 
 // grown returns what slow_start leaves of a weight, in WeightUnits; a weight that is not 0 does not become so.
 func (p *Peer) grown(weight int64, now time.Time) int64 {
-	full := weight * WeightUnit
-	since := p.slowSince.Load()
-	if since == 0 {
-		return full
+	if p.slowSince.Load() == 0 {
+		return weight * WeightUnit
 	}
+	return p.growing(weight, now)
+}
+
+func (p *Peer) growing(weight int64, now time.Time) int64 {
+	full, since := weight*WeightUnit, p.slowSince.Load()
 	passed := now.UnixNano() - since
 	if passed >= int64(p.slowStart) {
 		p.slowSince.CompareAndSwap(since, 0)
