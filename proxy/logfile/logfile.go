@@ -39,9 +39,12 @@ const (
 	// 80,000 requests per second.
 	defaultBuffer = 1 << 20
 
-	// gatherPause bounds the writes, and the wake-ups of the goroutine, to a hundred per second under load. The first
-	// line after a quiet time is written at once.
+	// gatherPause bounds the writes, and the wake-ups of the goroutine, to a hundred per second. The first line after a quiet time
+	// is written at once. After a batch of busyBatch, which is some ten thousand lines per second, the pause is busyPause: a write
+	// of so much takes long enough to wake Go's monitor thread, which then looks around for as long as many requests take.
 	gatherPause = 10 * time.Millisecond
+	busyPause   = 50 * time.Millisecond
+	busyBatch   = 16 << 10
 
 	retryPause = time.Second // between two tries when the file takes nothing
 

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"spillway/proxy/logfile"
 )
@@ -26,6 +28,38 @@ func TestWriter_AppendsAndMakesFolders(t *testing.T) {
 	if got, want := read(t, path), "first\nsecond\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+}
+
+// The first lines after a quiet time are written at once; those behind them gather, for longer when there were many.
+func TestWriter_GathersLines(t *testing.T) {
+	folder := t.TempDir()
+	f := func(first string, want time.Duration) {
+		t.Helper()
+		synctest.Test(t, func(t *testing.T) {
+			path := filepath.Join(folder, "access.log")
+			w := open(t, logfile.Options{Path: path})
+			defer w.Close()
+			before := len(read(t, path))
+			write(t, w, first)
+			synctest.Wait()
+			if got := len(read(t, path)) - before; got != len(first) {
+				t.Errorf("got %d bytes at once, want %d", got, len(first))
+			}
+			write(t, w, "second\n")
+			<-time.After(want - time.Millisecond)
+			synctest.Wait()
+			if got := len(read(t, path)) - before; got != len(first) {
+				t.Errorf("got %d bytes before %v, want %d", got, want, len(first))
+			}
+			<-time.After(2 * time.Millisecond)
+			synctest.Wait()
+			if got := read(t, path)[before:]; got != first+"second\n" {
+				t.Errorf("got %d bytes after %v, want all", len(got), want)
+			}
+		})
+	}
+	f("first\n", 10*time.Millisecond)
+	f(strings.Repeat("many\n", 4000), 50*time.Millisecond)
 }
 
 func TestWriter_FlushShowsLinesAtOnce(t *testing.T) {

@@ -32,7 +32,11 @@ func (w *Writer) run() {
 				return
 			}
 		}
-		if !w.wait(w.hurry, gatherPause) {
+		pause := gatherPause
+		if len(w.batch) >= busyBatch {
+			pause = busyPause
+		}
+		if !w.wait(w.hurry, pause) {
 			return
 		}
 	}
