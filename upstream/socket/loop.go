@@ -41,7 +41,7 @@ type work struct {
 }
 
 // maxIdle is how many tasks without a job are kept; each has a stack.
-const maxIdle = 256
+const maxIdle = 1024
 
 // loops are those of the process, made when the first socket wants one: one thread can serve many sockets, and the second core
 // has the applications to run. None, if the system does not let us.

@@ -290,3 +290,51 @@ func TestAcceptor_Ends(t *testing.T) {
 		a.Close()
 	}
 }
+
+// TestTask_WaitsForTheSocketOfAnotherLoop: a kept connection to a peer is used by whoever needs one.
+func TestTask_WaitsForTheSocketOfAnotherLoop(t *testing.T) {
+	other, err := newLoop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go other.run() // as long as the process
+	near, far := ends(t)
+	echo := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // more than the sockets take
+	go func() { // ends with the connection
+		_, _ = io.Copy(far, far)
+	}()
+	do(t, other, func(task *Task) {
+		near.Bind(task)
+		if near.Untouched() {
+			t.Error("got told by a loop that is not the socket's")
+		}
+		wrote := make(chan error)
+		got := make([]byte, len(echo))
+		go func() { // beside the task
+			for n := 0; n < len(got); {
+				m, err := near.ReadAside(got[n:])
+				if n += m; err != nil {
+					wrote <- err
+					return
+				}
+			}
+			wrote <- nil
+		}()
+		if _, err := near.Write(echo); err != nil {
+			t.Error(err)
+		}
+		task.Leave()
+		if err := <-wrote; err != nil || !bytes.Equal(got, echo) {
+			t.Errorf("got other bytes, %v", err)
+		}
+		task.Return()
+		for range 100 {
+			if _, err := near.Write([]byte("x")); err != nil {
+				t.Error(err)
+			}
+			if n, err := near.Read(got); n != 1 || err != nil {
+				t.Errorf("got %d, %v", n, err)
+			}
+		}
+	})
+}
