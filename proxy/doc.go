@@ -9,7 +9,8 @@
 //
 // # The journey of one request
 //
-//  1. Accept: proxy/downstream/listen.go; fasthttp parses the head.
+//  1. Accept: proxy/downstream/listen.go. On Linux a loop waits for all clients and peers at once (upstream/socket/loop.go), and
+//     a task takes a turn with a client that has sent something (proxy/downstream/turn.go); fasthttp parses the head.
 //  2. Adapt: proxy/downstream/h1.go refuses what is malformed (proxy/downstream/guard.go) and fills an Exchange. From
 //     here on nothing knows the client's HTTP version.
 //  3. Route: proxy/serve.go asks proxy/routing/table.go. A location may leave the answer to another one, as it began or
@@ -36,7 +37,8 @@
 // proxy/relay/incident.go notes what its upstream is like at that moment, and after Finish proxy/why/store.go keeps it, to tell
 // who asks for the id, together with what became of the processes.
 //
-// Both sides read and write through upstream/socket. What goes wrong on the way is one record of log/slog each;
+// Both sides read, write and wait through upstream/socket. What is about to wait for something else, a queue, a disk, a clock, or needs a
+// second goroutine, leaves the loop first (Exchange.Task). What goes wrong on the way is one record of log/slog each;
 // proxy/errorlog gives it nginx's words, and proxy/logfile takes lines without ever blocking a request.
 //
 // # Interfaces

@@ -3,13 +3,13 @@
 // # The flow of one request
 //
 //  1. listen.go opens the listener, accept.go keeps accepting whatever happens, and each client becomes a conn.
-//  2. fasthttp reads from the conn. The conn (conn.go) reads a whole head first and lets guard.go check every byte of it,
-//     so that fasthttp sees only heads that have one meaning. What follows is framed here too (body.go, chunked.go):
-//     fasthttp is never given a byte beyond the end of the message, and a body that ends early is an error.
-//  3. h1.go fills an exchange from fasthttp's parsed head (target.go, host.go) and has the proxy.Front serve it.
-//  4. send.go writes the response to the socket: a small one in one write with its head, framing included. The response
-//     that fasthttp writes afterwards is swallowed by the conn; so one place decides what a client gets.
-//  5. proxy.Exchange.Finish, exactly once, with the error of the sending.
+//  2. A turn begins when the client has sent something (turn.go), and ends when there is nothing to read: an idle client has neither a
+//     stack nor buffers.
+//  3. The conn (conn.go) reads a whole head and lets guard.go check every byte of it, so that fasthttp parses only heads that have
+//     one meaning. What follows is framed and decoded here (body.go, chunked.go); a body that ends early is an error.
+//  4. h1.go fills an exchange from the parsed head (target.go, host.go) and has the proxy.Front serve it.
+//  5. send.go writes the response to the socket: a small one in one write with its head, framing included.
+//  6. proxy.Exchange.Finish, exactly once, with the error of the sending.
 //
 // sweep.go walks all connections a few times a second: it ends waits that are over, instead of two timers per request,
 // and watches for clients that leave while their request is being served (watch.go). tunnel.go is for a client that goes on in
@@ -20,7 +20,8 @@
 //
 // A malformed request is answered with nginx's error page, logged as "request refused" and its connection closed; nothing
 // of it reaches a handler. Everything a handler borrows from the exchange is valid until Finish. The body of a request is
-// read by one goroutine at a time, and by none but that of Content.WriteTo once Serve has returned.
+// read by one goroutine at a time, and by none but that of Content.WriteTo once Serve has returned. A handler that waits for anything
+// but the sockets of the exchange has its Task leave first.
 //
 // # Locks
 //

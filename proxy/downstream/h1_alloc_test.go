@@ -36,7 +36,7 @@ func TestListener_ExchangeDoesNotAllocate(t *testing.T) {
 	}{
 		{"small", getHello, "hello\n", hello, 0},
 		{"streamed", getHello, "\r\n0\r\n\r\n", chunks, 0},
-		{"upload", "POST /a%20b/../c?d HTTP/1.1\r\nHost: A:80\r\nContent-Length: 5\r\n\r\nhello", "hello\n", upload, 1}, // fasthttp looks with an io.LimitReader whether anything is left of the body
+		{"upload", "POST /a%20b/../c?d HTTP/1.1\r\nHost: A:80\r\nContent-Length: 5\r\n\r\nhello", "hello\n", upload, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := start(t, tt.handler, nil)

@@ -69,11 +69,7 @@ func bubble(t *testing.T, test func(t bubbled)) {
 	t.Helper()
 	var h fasthttp.ResponseHeader
 	h.AppendBytes(nil) // starts fasthttp's clock, which never ends, outside of the bubble
-	synctest.Test(t, func(t *testing.T) {
-		// fasthttp's pool of workers looks every ten seconds whether it has been stopped.
-		t.Cleanup(func() { <-time.After(time.Minute) })
-		test(bubbled{t})
-	})
+	synctest.Test(t, func(t *testing.T) { test(bubbled{t}) })
 }
 
 // startInMemory starts a server for use in a bubble.
