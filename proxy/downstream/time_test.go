@@ -69,7 +69,10 @@ func bubble(t *testing.T, test func(t bubbled)) {
 	t.Helper()
 	var h fasthttp.ResponseHeader
 	h.AppendBytes(nil) // starts fasthttp's clock, which never ends, outside of the bubble
-	synctest.Test(t, func(t *testing.T) { test(bubbled{t}) })
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { <-time.After(time.Minute) }) // clients that send slowly learn in it that they need not go on
+		test(bubbled{t})
+	})
 }
 
 // startInMemory starts a server for use in a bubble.
