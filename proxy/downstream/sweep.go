@@ -58,7 +58,7 @@ func (c *conn) check(now int64) {
 	if due := c.writeDue.Load(); due != 0 && now >= due {
 		_ = c.SetWriteDeadline(past)
 	}
-	if p == serving && c.silent.Load() && now-c.since.Load() >= int64(c.l.watchAfter) {
+	if p == serving && c.silent.Load() && now-c.since.Load() >= int64(c.l.watchAfter) && c.MayHaveEnded() {
 		c.watch()
 	}
 }

@@ -9,7 +9,8 @@ import (
 // The client of a request that takes long is watched, to stop working for it when it leaves:
 //
 //  1. The sweeper finds a connection that has been serving for a while, and from which nothing is expected but the next
-//     request. It moves the phase from serving to watching and starts a goroutine that reads one byte.
+//     request. If its loop has not been told of an end, that is all until it comes by again. Else it moves the phase from serving
+//     to watching and starts a goroutine that reads one byte.
 //  2. The byte, should one come, is put before what is read next; an error means that the client has left.
 //  3. When the response has been sent, endServing moves the phase on. If it was watching, the goroutine is stopped by a
 //     read deadline in the past and waited for; only then is the exchange finished, and the socket read again.

@@ -189,6 +189,9 @@ func (d *descriptor) Untouched() bool {
 		d.in.state.Load() != changed && !d.hungUp.Load() && d.check(&d.in) == nil
 }
 
+// MayHaveEnded says whether the loop was told that nothing more comes.
+func (d *descriptor) MayHaveEnded() bool { return d.hungUp.Load() }
+
 // Await has a task do the job when there is something to read, or the deadline has passed, or the socket was closed. Until then
 // nobody may read.
 func (d *descriptor) Await(job func(*Task)) {

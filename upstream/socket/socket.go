@@ -21,6 +21,7 @@ type own interface {
 	Bind(t *Task)
 	ReadAside(p []byte) (int, error)
 	Untouched() bool
+	MayHaveEnded() bool
 	Await(job func(*Task))
 	Quiet() bool
 	Writable() bool
@@ -78,6 +79,9 @@ func (s *Socket) ReadAside(p []byte) (int, error) {
 // Untouched says that nothing has come since the last Read, as far as is known without asking the system; if it is not
 // known at all, false.
 func (s *Socket) Untouched() bool { return s.own != nil && s.own.Untouched() }
+
+// MayHaveEnded says whether the other side may have ended its sending, or the connection, for all that is known without a Read.
+func (s *Socket) MayHaveEnded() bool { return s.own == nil || s.own.MayHaveEnded() }
 
 // Await has a task do the job when there is something to read, or the read deadline has passed, or the socket was closed; until then
 // the connection takes no more than its own memory. False: there are no tasks, and nothing was done. After true the caller, who
