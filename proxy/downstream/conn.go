@@ -90,7 +90,14 @@ type headReader conn
 
 // Read reads one whole head that the guard has found good. When there is none, the error is io.EOF: everything else has been said
 // to the client and in the log.
-func (r *headReader) Read(p []byte) (int, error) { return (*conn)(r).readHead(p) }
+func (r *headReader) Read(p []byte) (int, error) {
+	if r.parsing {
+		return 0, io.ErrUnexpectedEOF // the parser wants more than the guard has found: what follows is another message
+	}
+	n, err := (*conn)(r).readHead(p)
+	r.parsing = err == nil
+	return n, err
+}
 
 // readHead waits for a request and reads its head into p, which is large enough. What has come behind it is kept. The deadline of
 // the head is one for all of it, from its first byte.

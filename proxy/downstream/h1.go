@@ -20,6 +20,7 @@ type h1 struct {
 	request   fasthttp.RequestHeader
 	response  fasthttp.ResponseHeader
 	reader    *bufio.Reader // of heads
+	parsing   bool          // it has got the head of this request
 	body      body
 	out       sender
 	keepAlive bool // the client wants to go on
@@ -51,6 +52,7 @@ func (h *h1) recycle() {
 // serve reads a request and makes an exchange of it, has it served, sends the response and finishes it. It says whether the
 // connection can go on: not if no request came.
 func (c *conn) serve() bool {
+	c.parsing = false
 	switch err := c.request.Read(c.reader); {
 	case errors.Is(err, io.EOF):
 		return false
