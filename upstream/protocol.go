@@ -81,6 +81,7 @@ type Response struct {
 	Prefix   []byte    // body bytes that came with the head, decoded; they lie in Buf
 	Complete bool      // Prefix is the whole body; Body is nil
 	Body     io.Reader // the rest of the body after Prefix; io.EOF is its true end, everything else an *Error
+	Plain    bool      // nothing but the rest of the body is to be read: when the connection is Readable, a Read of Body does not wait
 	Reusable bool      // the connection can carry another request; valid when Complete, or after Body's io.EOF
 
 	// Switched says that the peer has answered 101: from its head on the connection belongs to one of the protocols in Upgrade.
@@ -95,5 +96,5 @@ type Response struct {
 // Reset prepares r for another attempt; the fields that the caller sets are kept.
 func (r *Response) Reset() {
 	r.Length, r.Prefix, r.Complete, r.Body, r.Reusable, r.named = -1, nil, false, nil, false, r.named[:0]
-	r.Excess, r.Switched = false, false
+	r.Excess, r.Switched, r.Plain = false, false, false
 }

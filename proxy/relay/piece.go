@@ -23,21 +23,28 @@ func (r *run) takePiece() piece {
 		p.small = max(limits.BufferSize, limits.BufferBytes)
 		p.large = max(p.small, min(largePiece, p.small*limits.Buffers))
 	}
-	p.fit(r.resp.Length - r.lastAttempt().ReceivedBody)
+	p.fit(max(r.resp.Length-r.lastAttempt().ReceivedBody, int64(len(r.resp.Prefix))))
 	return p
 }
 
-// fit prepares for the next read, when n bytes are to come, or came with the last one.
+// fit prepares for the next read, when n bytes are to come, or came with the last one. Beyond the memory's budget the piece stays
+// small.
 func (p *piece) fit(n int64) {
-	size := p.small
-	if n >= int64(size) {
-		size = p.large
-	}
-	if p.Buffer != nil && len(p.B) == size {
+	large := n >= int64(p.small)/2 && p.large > p.small
+	if p.Buffer != nil && large == (len(p.B) == p.large) {
 		return
 	}
-	p.free()
-	p.Buffer = p.arena.Get(size)
+	var next *buffering.Buffer
+	if large {
+		next = p.arena.TryGet(p.large)
+	}
+	if next == nil && (p.Buffer == nil || len(p.B) > p.small) {
+		next = p.arena.Get(p.small)
+	}
+	if next != nil {
+		p.free()
+		p.Buffer = next
+	}
 }
 
 func (p *piece) free() {

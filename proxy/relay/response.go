@@ -185,17 +185,16 @@ func (r *run) writeTo(w io.Writer) (int64, error) {
 	if !r.unbuffer {
 		r.pumpOnWait(w)
 	}
-	sent := int64(0)
-	if len(r.resp.Prefix) > 0 {
-		n, err := w.Write(r.resp.Prefix)
-		sent += int64(n)
+	ahead, sent := r.resp.Prefix, int64(0)
+	if r.pipe == nil && r.conn != nil {
+		n, err := r.carry(w, ahead)
+		sent += n
 		if err != nil {
 			return sent, err
 		}
-	}
-	if r.pipe == nil && r.conn != nil {
-		n, err := r.carry(w)
-		sent += n
+	} else {
+		n, err := w.Write(ahead)
+		sent += int64(n)
 		if err != nil {
 			return sent, err
 		}
@@ -219,21 +218,30 @@ func (r *run) pumpOnWait(w io.Writer) {
 // waiter is a client that calls a function when it makes its writer wait.
 type waiter = interface{ OnWait(f func()) }
 
-// carry reads the peer and writes to the client in turn, until the end of the body or until the pump has been started. The
-// protocol may still need the buffer with the head.
-func (r *run) carry(w io.Writer) (int64, error) {
-	if r.unbuffer { // the head is not to wait for the body
+// carry reads the peer and writes to the client in turn, until the end of the body or until the pump has been started. What is
+// ahead goes first: in one write with what the peer has sent since, if that is there and worth a large piece.
+func (r *run) carry(w io.Writer, ahead []byte) (int64, error) {
+	if r.unbuffer && len(ahead) == 0 { // the head is not to wait for the body
 		if err := flush(w); err != nil {
 			return 0, err
 		}
 	}
-	piece := r.takePiece()
+	piece := r.takePiece() // the protocol may still need the buffer with the head
 	defer piece.free()
 	sent := int64(0)
+	if len(ahead) > 0 && (2*len(ahead) > len(piece.B) || !r.resp.Plain || !r.conn.Readable()) {
+		n, err := w.Write(ahead)
+		sent, ahead = int64(n), nil
+		if err != nil {
+			return sent, err
+		}
+	}
 	for r.pipe == nil {
-		n, err := (*peerBody)(r).Read(piece.B)
-		if n > 0 {
-			m, writeErr := w.Write(piece.B[:n])
+		held := copy(piece.B, ahead)
+		ahead = nil
+		n, err := (*peerBody)(r).Read(piece.B[held:])
+		if held+n > 0 {
+			m, writeErr := w.Write(piece.B[:held+n])
 			sent += int64(m)
 			if writeErr != nil {
 				return sent, writeErr
@@ -305,6 +313,6 @@ func (r *run) closePipe(err error) {
 
 // discard reads a response that nobody gets, as after HEAD, to its end.
 func (r *run) discard() error {
-	_, err := r.carry(io.Discard)
+	_, err := r.carry(io.Discard, nil)
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"spillway/proxy"
@@ -82,22 +83,29 @@ func TestHandler_FreesPeerFromSlowClient(t *testing.T) {
 	}
 }
 
-// TestHandler_HoldsLittleForAPeerThatPauses: besides the buffer with the head, one of the pipe's.
+// TestHandler_HoldsLittleForAPeerThatPauses: besides the buffer with the head, one of the pipe's; and no more where memory is short.
 func TestHandler_HoldsLittleForAPeerThatPauses(t *testing.T) {
-	gate, body := make(chan struct{}), pattern(1, 2)
-	peer := serve(t, upstreamtest.HTTP{}, answer(upstreamtest.Answer{Body: body, Undeclared: true, Gate: gate}))
-	r := start(t, setup{peers: at(peer.Addr())})
-	resp := r.connect().send(request("GET", "/", "")).head("GET")
-	if _, err := io.ReadFull(resp.Body, make([]byte, 1)); err != nil {
-		t.Fatal(err)
+	f := func(size int, budget int64) {
+		t.Helper()
+		gate, body := make(chan struct{}), pattern(1, size)
+		peer := serve(t, upstreamtest.HTTP{}, answer(upstreamtest.Answer{Body: body, Undeclared: true, Gate: gate}))
+		r := start(t, setup{peers: at(peer.Addr())})
+		r.arena.SetBudget(budget)
+		resp := r.connect().send(request("GET", "/", "")).head("GET")
+		half := make([]byte, size/2)
+		if _, err := io.ReadFull(resp.Body, half); err != nil {
+			t.Fatal(err)
+		}
+		if got := r.arena.InUse(); got > 2*bufferSize {
+			t.Errorf("%d bytes: got %d bytes of memory, want %d at most", size, got, 2*bufferSize)
+		}
+		close(gate)
+		if rest, err := io.ReadAll(resp.Body); err != nil || !bytes.Equal(slices.Concat(half, rest), body) {
+			t.Errorf("%d bytes: got %d and %v", size, len(half)+len(rest), err)
+		}
 	}
-	if got := r.arena.InUse(); got > 2*bufferSize {
-		t.Errorf("got %d bytes of memory, want %d at most", got, 2*bufferSize)
-	}
-	close(gate)
-	if rest, err := io.ReadAll(resp.Body); err != nil || len(rest) != 1 {
-		t.Errorf("got %d bytes and %v", len(rest), err)
-	}
+	f(2, 0)
+	f(200000, 1)
 }
 
 func TestHandler_LosesNothingWhenSpillFails(t *testing.T) {
@@ -137,6 +145,46 @@ func TestHandler_Streams(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestHandler_StreamsAheadOfWhatIsNoBody: what came with the head does not wait for what the peer has sent since, if that is no
+// body yet but the size of a chunk.
+func TestHandler_StreamsAheadOfWhatIsNoBody(t *testing.T) {
+	const head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+	size := bufferSize - len(head) - len("fff\r\n") - len("\r\n") - len("5\r")
+	chunk := string(pattern(1, size))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate := make(chan struct{})
+	var peer sync.WaitGroup
+	peer.Go(func() { // ends with the listener, or with the response
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = c.Read(make([]byte, bufferSize))
+		_, _ = fmt.Fprintf(c, "%s%03x\r\n%s\r\n5\r\n", head, size, chunk) // the last byte does not fit the buffer
+		<-gate
+		_, _ = io.WriteString(c, "hello\r\n0\r\n\r\n")
+	})
+	t.Cleanup(func() {
+		l.Close()
+		peer.Wait()
+	})
+	r := start(t, setup{peers: at(l.Addr().String())})
+	resp := r.connect().send(request("GET", "/", "")).head("GET")
+	first := make([]byte, size)
+	_, err = io.ReadFull(resp.Body, first)
+	close(gate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(resp.Body); err != nil || string(first)+string(rest) != chunk+"hello" {
+		t.Errorf("got %d bytes and %v", len(first)+len(rest), err)
 	}
 }
 

@@ -72,7 +72,7 @@ func (b *body) prefix(p []byte) ([]byte, error) {
 		b.resp.Complete = true
 		b.end(io.EOF)
 	} else {
-		b.resp.Body = b
+		b.resp.Body, b.resp.Plain = b, b.framing != chunked && !b.sender.more()
 	}
 	return p[:n], nil
 }
