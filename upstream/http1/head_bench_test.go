@@ -31,9 +31,7 @@ func BenchmarkHead(b *testing.B) {
 		s := stateOf(&upstream.Conn{})
 		b.ReportAllocs()
 		for b.Loop() {
-			buf := p.takeHead()
-			*buf = s.writer.append((*buf)[:0], req, p)
-			p.putHead(buf)
+			s.memory = s.writer.append(s.memory[:0], req, p)
 		}
 	})
 	b.Run("receive", func(b *testing.B) {

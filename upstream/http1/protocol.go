@@ -19,7 +19,6 @@ type Options struct {
 type Protocol struct {
 	keepAlive bool
 	old       bool
-	heads     sync.Pool // *[]byte, for a request's head and a small body
 	pieces    sync.Pool // *[pieceSize]byte, for streamed bodies
 }
 
@@ -30,13 +29,13 @@ func New(opts Options) *Protocol {
 	return &Protocol{
 		keepAlive: opts.KeepAlive && !opts.Old,
 		old:       opts.Old,
-		heads:     sync.Pool{New: func() any { b := make([]byte, 0, headSize); return &b }},
 		pieces:    sync.Pool{New: func() any { return new([pieceSize]byte) }},
 	}
 }
 
 // state is what a connection keeps from Send to the end of the response's body.
 type state struct {
+	memory []byte // of a request's head and a small body; nil: none yet
 	writer headWriter
 	sender sender
 	head   head

@@ -9,11 +9,11 @@ import (
 	"spillway/upstream"
 )
 
-// headSize is where the pooled buffers for heads begin: nginx's large_client_header_buffers, 8k, is what a client's head
-// is limited to, most are below a quarter of it. Buffers that grew beyond headLimit are not kept.
+// headSize is what a connection has for the heads of its requests; most are shorter. Memory that grew beyond headLimit, which has
+// room for a head and a small body, is not kept.
 const (
-	headSize  = 4 << 10
-	headLimit = 64 << 10
+	headSize  = 1 << 10
+	headLimit = 16 << 10
 )
 
 // smallBody is the largest body that is copied behind its head; copying that much costs less than a second piece in the
@@ -26,30 +26,22 @@ func (p *Protocol) Send(c *upstream.Conn, req *upstream.Request) error {
 	c.Phase = upstream.Sending
 	s := stateOf(c)
 	s.sender.start(req)
-	buf := p.takeHead()
-	head := s.writer.append((*buf)[:0], req, p)
+	if s.memory == nil {
+		s.memory = make([]byte, 0, headSize)
+	}
+	head := s.writer.append(s.memory[:0], req, p)
 	if len(s.sender.bytes) <= smallBody {
 		head = append(head, s.sender.bytes...)
 		s.sender.bytes = nil
 	}
-	*buf = head
+	if s.memory = head[:0]; cap(head) > headLimit {
+		s.memory = nil
+	}
 	err := s.sender.sendFirst(c, head)
-	p.putHead(buf)
 	if err == nil {
 		err = p.sendBody(c, &s.sender)
 	}
 	return err
-}
-
-func (p *Protocol) takeHead() *[]byte {
-	buf, _ := p.heads.Get().(*[]byte)
-	return buf
-}
-
-func (p *Protocol) putHead(buf *[]byte) {
-	if cap(*buf) <= headLimit {
-		p.heads.Put(buf)
-	}
 }
 
 // headWriter writes a request's head.
