@@ -19,10 +19,24 @@ type Head struct {
 	location bool  // there is a Location field
 	declared bool  // there is a Content-Length field
 	length   int64 // its value
+
+	passed []upstream.Field // all but Status; they lie in the answer
 }
 
-// Parse goes on with data, which holds all bytes of the answer since its start: those of the calls before, then new ones.
-// It returns the length of the head with its empty line, or 0 as long as that line is missing. With it the status, the
+// keptFields is for how many fields memory is kept, more than applications send.
+const keptFields = 64
+
+// Reset prepares h for another answer.
+func (h *Head) Reset() {
+	passed := h.passed[:0]
+	if cap(passed) > keptFields {
+		passed = nil
+	}
+	*h = Head{passed: passed}
+}
+
+// Parse goes on with data, which holds all bytes of the answer since its start, at the same place: those of the calls before, then
+// new ones. It returns the length of the head with its empty line, or 0 as long as that line is missing. With it the status, the
 // fields and Length of resp are set. The error is an *upstream.Error of the kind Invalid, in nginx's words.
 func (h *Head) Parse(resp *upstream.Response, data []byte) (int, error) {
 	for {
@@ -72,11 +86,14 @@ func (h *Head) check(resp *upstream.Response, line []byte) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case isStatus(name):
+	if isStatus(name) {
 		if h.status == 0 { // nginx ignores a second one
 			return h.setStatus(value)
 		}
+		return nil
+	}
+	h.passed = append(h.passed, upstream.Field{Name: name, Value: value})
+	switch {
 	case httpfield.Is(name, "location"):
 		h.location = true
 	case httpfield.Is(name, "connection"):
@@ -157,14 +174,11 @@ func (h *Head) finish(resp *upstream.Response, data []byte, end int) (int, error
 	if h.declared {
 		resp.Length = h.length
 	}
-	for rest := data[h.fields:h.next]; len(rest) > 0; {
-		n := bytes.IndexByte(rest, '\n')
-		name, value, _ := httpfield.CutName(withoutCR(rest[:n]))
-		if !isStatus(name) {
-			resp.AddField(name, httpfield.Trim(value))
-		}
-		rest = rest[n+1:]
+	for i := range h.passed {
+		resp.AddField(h.passed[i].Name, h.passed[i].Value)
 	}
+	clear(h.passed) // they are borrowed
+	h.passed = h.passed[:0]
 	return end, nil
 }
 

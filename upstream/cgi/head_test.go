@@ -24,8 +24,9 @@ func parse(answer string, step int) (*upstream.Response, int, error) {
 	resp := response()
 	resp.Reset()
 	var head cgi.Head
+	data := []byte(answer)
 	for end := min(step, len(answer)); ; end = min(end+step, len(answer)) {
-		n, err := head.Parse(resp, []byte(answer[:end])) // new memory each time: nothing may point into the old one
+		n, err := head.Parse(resp, data[:end])
 		if n > 0 || err != nil || end == len(answer) {
 			return resp, n, err
 		}
@@ -117,13 +118,32 @@ func TestHead_ShowsOnlyTheStartOfALongLine(t *testing.T) {
 	}
 }
 
+func TestHead_ForgetsAnAnswer(t *testing.T) {
+	var head cgi.Head
+	f := func(answer string, whole bool, want string) {
+		t.Helper()
+		resp := response()
+		resp.Reset()
+		head.Reset()
+		if n, err := head.Parse(resp, []byte(answer)); n > 0 != whole || err != nil || show(resp) != want {
+			t.Errorf("%q: got %d, %v and %s, want %s", answer, n, err, show(resp), want)
+		}
+	}
+	f("Status: 404\nX-A: 1\nContent-Length: 3\n\n", true, "X-A=1;")
+	f("X-Cut: 1\nX-Off", false, "")
+	f("X-B: 2\n\n", true, "X-B=2;")
+	f(strings.Repeat("X-C: 3\n", 100)+"\n", true, strings.Repeat("X-C=3;", 100))
+	f("X-D: 4\n\n", true, "X-D=4;")
+}
+
 func TestHead_DoesNotAllocate(t *testing.T) {
 	resp := response()
 	answer := []byte("Status: 200 OK\r\nContent-Type: text/html\r\nContent-Length: 2\r\nX-A: 1\r\nConnection: x\r\n\r\nok")
+	var head cgi.Head
 	got := testing.AllocsPerRun(100, func() {
 		resp.Header.Reset()
 		resp.Reset()
-		var head cgi.Head
+		head.Reset()
 		if n, err := head.Parse(resp, answer); n != len(answer)-2 || err != nil {
 			t.Fatal(n, err)
 		}

@@ -26,7 +26,7 @@ type incoming struct {
 
 func (a *incoming) begin(c *upstream.Conn, resp *upstream.Response) {
 	a.conn, a.resp = c, resp
-	a.head = Head{}
+	a.head.Reset()
 	a.done = nil
 }
 

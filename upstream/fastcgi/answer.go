@@ -31,7 +31,7 @@ type answer struct {
 func (a *answer) begin(c *upstream.Conn, resp *upstream.Response) {
 	a.conn, a.resp = c, resp
 	a.records.reset()
-	a.head = cgi.Head{}
+	a.head.Reset()
 	a.done = nil
 }
 
