@@ -22,11 +22,13 @@ type loop struct {
 	queue  []work               // to be done in this turn, from done on
 	done   int
 	idle   []*Task // without a job
+	spare  int     // of those, how many were not needed since the last trim
 
 	// What it is doing, for the guard.
 	steps   uint64
 	current atomic.Uint64 // the number of the present step; 0: none
 	running atomic.Pointer[Task]
+	idling  atomic.Int32 // how many tasks are idle
 
 	mu      sync.Mutex // guards what follows
 	posted  []work     // by others
@@ -38,10 +40,8 @@ type loop struct {
 type work struct {
 	task *Task
 	job  func(*Task)
+	trim bool // instead: end tasks that are not needed any more
 }
-
-// maxIdle is how many tasks without a job are kept; each has a stack.
-const maxIdle = 1024
 
 // loops are those of the process, made when the first socket wants one: one thread can serve many sockets, and the second core
 // has the applications to run. None, if the system does not let us.
@@ -166,6 +166,10 @@ func (l *loop) post(w work) {
 
 // do does one piece of work, until it waits. It says whether the goroutine still is the loop's.
 func (l *loop) do(w work) bool {
+	if w.trim {
+		l.trim()
+		return true
+	}
 	t := w.task
 	if t == nil {
 		t = l.task()
@@ -188,11 +192,8 @@ func (l *loop) do(w work) bool {
 	case returns: // it was made to leave, and came back before anybody knew
 		l.queue = append(l.queue, work{task: t})
 	case rests:
-		if len(l.idle) < maxIdle {
-			l.idle = append(l.idle, t)
-		} else {
-			t.stop()
-		}
+		l.idle = append(l.idle, t)
+		l.idling.Store(int32(len(l.idle)))
 	}
 	return true
 }
@@ -206,10 +207,15 @@ func (t *Task) travel() {
 // patience is how long a task may hold up its loop.
 const patience = 100 * time.Millisecond
 
-// guard looks after loops: one that is held up by a task goes on without it.
+// trimEvery is how often tasks that are not needed any more are looked for, in times of patience.
+const trimEvery = 30
+
+// guard looks after loops: one that is held up by a task goes on without it, and one that had much to do gives back what it needed.
 func guard(all []*loop) {
 	last := make([]uint64, len(all))
+	ticks := 0
 	for range time.Tick(patience) {
+		ticks++
 		for i, l := range all {
 			step := l.current.Load()
 			if step != 0 && step == last[i] && l.running.Load().place.CompareAndSwap(inside, outside) &&
@@ -217,6 +223,9 @@ func guard(all []*loop) {
 				go l.run() // the goroutine that was the loop brings the task back, and ends
 			}
 			last[i] = step
+			if ticks%trimEvery == 0 && l.idling.Load() > 0 {
+				l.post(work{trim: true})
+			}
 		}
 	}
 }
@@ -227,7 +236,19 @@ func (l *loop) task() *Task {
 		t := l.idle[last]
 		l.idle[last] = nil
 		l.idle = l.idle[:last]
+		l.spare = min(l.spare, last)
 		return t
 	}
 	return newTask(l)
+}
+
+// trim ends the tasks that nobody has needed since the last trim: each has a stack.
+func (l *loop) trim() {
+	kept := len(l.idle) - l.spare
+	for _, t := range l.idle[kept:] {
+		t.stop()
+	}
+	clear(l.idle[kept:])
+	l.idle, l.spare = l.idle[:kept], kept
+	l.idling.Store(int32(kept))
 }

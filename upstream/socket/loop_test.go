@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -300,7 +301,7 @@ func TestTask_WaitsForTheSocketOfAnotherLoop(t *testing.T) {
 	go other.run() // as long as the process
 	near, far := ends(t)
 	echo := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // more than the sockets take
-	go func() { // ends with the connection
+	go func() {                                             // ends with the connection
 		_, _ = io.Copy(far, far)
 	}()
 	do(t, other, func(task *Task) {
@@ -337,4 +338,34 @@ func TestTask_WaitsForTheSocketOfAnotherLoop(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestLoop_EndsTasksThatAreNotNeeded(t *testing.T) {
+	l, err := newLoop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go l.run() // as long as the process
+	const many = 10
+	all, free := sync.WaitGroup{}, make(chan struct{})
+	all.Add(many)
+	for range many {
+		l.post(work{job: func(t *Task) {
+			t.Leave()
+			all.Done()
+			<-free
+		}})
+	}
+	all.Wait()
+	close(free)
+	for l.idling.Load() < many { // until they are back
+		runtime.Gosched()
+	}
+	for range 2 { // the first one finds that all have been needed
+		l.post(work{trim: true})
+	}
+	do(t, l, func(*Task) {})
+	if got := l.idling.Load(); got != 0 && got != 1 {
+		t.Errorf("got %d tasks without a job, want those that were needed since", got)
+	}
 }
