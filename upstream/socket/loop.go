@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -181,7 +182,10 @@ func (l *loop) do(w work) bool {
 	l.running.Store(t)
 	l.current.Store(step)
 	why, _ := t.next()
-	if !l.current.CompareAndSwap(step, 0) { // the guard has made the task one that has left
+	if !l.current.CompareAndSwap(step, 0) { // the guard has made the task one that has left, and this its goroutine
+		if why == leaves { // just before
+			t.next()
+		}
 		l.post(work{task: t})
 		return false
 	}
@@ -217,9 +221,8 @@ func guard(all []*loop) {
 	for range time.Tick(patience) {
 		ticks++
 		for i, l := range all {
-			step := l.current.Load()
-			if step != 0 && step == last[i] && l.running.Load().place.CompareAndSwap(inside, outside) &&
-				l.current.CompareAndSwap(step, 0) {
+			step, t := l.current.Load(), l.running.Load()
+			if step != 0 && step == last[i] && step == l.current.Load() && t.expel() && l.current.CompareAndSwap(step, 0) {
 				go l.run() // the goroutine that was the loop brings the task back, and ends
 			}
 			last[i] = step
@@ -244,11 +247,10 @@ func (l *loop) task() *Task {
 
 // trim ends the tasks that nobody has needed since the last trim: each has a stack.
 func (l *loop) trim() {
-	kept := len(l.idle) - l.spare
-	for _, t := range l.idle[kept:] {
+	for _, t := range l.idle[:l.spare] {
 		t.stop()
 	}
-	clear(l.idle[kept:])
-	l.idle, l.spare = l.idle[:kept], kept
-	l.idling.Store(int32(kept))
+	l.idle = slices.Delete(l.idle, 0, l.spare)
+	l.spare = len(l.idle)
+	l.idling.Store(int32(l.spare))
 }

@@ -80,6 +80,12 @@ func (t *Task) Yield() {
 	}
 }
 
+// expel makes a task that holds up its loop one that has left; false: it has just handed over. It may have been expelled before,
+// and the loop not told.
+func (t *Task) expel() bool {
+	return t.place.CompareAndSwap(inside, outside) || t.place.Load() == outside
+}
+
 // pause hands over to the loop, which goes on with the task inside; false: there is nothing more to do.
 func (t *Task) pause(why step) bool {
 	for !t.place.CompareAndSwap(inside, paused) {
