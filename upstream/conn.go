@@ -20,6 +20,10 @@ type Timeouts struct {
 	// Task is what waits; nil: a goroutine. See socket.Socket.Bind.
 	Task *socket.Task
 
+	// Once says that the request is not to be sent twice: that a kept connection is still open is asked at the last moment, and not
+	// only known from what the loop was told.
+	Once bool
+
 	Until time.Time // no wait goes on after this, however long it may last; zero: no such moment. See Conn.Unbind
 }
 
@@ -84,6 +88,9 @@ func (c *Conn) Readable() bool {
 	}
 	return !c.net.Quiet()
 }
+
+// Yield lets others do something between two pieces of a long body.
+func (c *Conn) Yield() { c.timeouts.Task.Yield() }
 
 // Answered returns err, the error of a Write, or nil when it is a timeout and the peer has sent something that may explain
 // it: one that waits for its output to be taken, or has made up its mind, reads no further.

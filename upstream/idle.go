@@ -21,7 +21,7 @@ func (p *Peer) takeIdle(timeouts Timeouts) *Conn {
 		p.idleMu.Unlock()
 		p.group.idle.Add(-1)
 		c.begin(timeouts)
-		if c.net.Untouched() || !c.Readable() {
+		if !timeouts.Once && c.net.Untouched() || !c.Readable() {
 			return c
 		}
 		c.close()
@@ -37,6 +37,7 @@ func (p *Peer) putIdle(c *Conn) bool {
 		return false
 	}
 	c.idleSince = time.Now()
+	c.net.Bind(nil) // whoever closes it waits for itself
 	p.idleMu.Lock()
 	// Asked under the lock: whoever sets these calls CloseIdle afterwards.
 	kept := p.State() == Serving && p.Health() == Healthy && !g.closed.Load()

@@ -31,9 +31,8 @@ type conn struct {
 	head     head
 	left     int64 // of a body with Content-Length
 	chunks   chunks
-	failed   error  // why the body cannot be read
-	ahead    []byte // what was read beyond the end of the message, a part of spare
-	spare    []byte
+	failed   error         // why the body cannot be read
+	ahead    []byte        // what was read beyond the end of the message, a part of h1.spare
 	served   int           // requests
 	bodyWait time.Duration // spent waiting for the body
 	bodyRead int64

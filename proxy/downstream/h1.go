@@ -27,6 +27,7 @@ type h1 struct {
 	interim   func(head []byte)
 
 	host, path, target, upgrade []byte // memory of what ex borrows
+	spare                       []byte // memory of conn.ahead
 }
 
 func newH1() *h1 {
@@ -56,6 +57,9 @@ func (c *conn) serve() bool {
 	switch err := c.request.Read(c.reader); {
 	case errors.Is(err, io.EOF):
 		return false
+	case err == nil && c.reader.Buffered() > 0:
+		err = errParts
+		fallthrough
 	case err != nil: // what the guard lets through and the parser does not take
 		c.adapt()
 		c.reject(&proxy.StatusError{Code: fasthttp.StatusBadRequest, Err: err})
@@ -75,6 +79,9 @@ func (c *conn) serve() bool {
 	front.Serve(&c.ex)
 	return c.conclude()
 }
+
+// errParts says that the parser ends the head before the guard does.
+var errParts = errors.New("head in two parts")
 
 // invites tells a client that waits for "100 Continue" to send its body, if somebody wants it. If nobody does, the answer is sent
 // at once, and the connection ends with it.

@@ -37,7 +37,7 @@ func denied(at spot) string {
 
 // isExhausted says whether an accept failed for a want that a closed connection relieves.
 func isExhausted(err error) bool {
-	for _, want := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+	for _, want := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ENOSPC} {
 		if errors.Is(err, want) {
 			return true
 		}

@@ -79,6 +79,8 @@ type Stats struct {
 }
 
 const (
+	acceptsInTurn = 16 // then those who have connected get their turn
+
 	serverName = "spillway"
 	bufferSize = 16 << 10 // of a response that is sent in one write; also the largest a head normally gets
 )
@@ -145,8 +147,15 @@ func (l *Listener) Serve() error {
 	go l.sweep()           // ends when l.empty is closed, which remove does after a Shutdown
 	l.serving.Store(true)
 	l.acceptor.Serve(func(t *socket.Task) {
-		for c := l.accept(t); c != nil; c = l.accept(t) {
+		for n := 1; ; n++ {
+			c := l.accept(t)
+			if c == nil {
+				return
+			}
 			c.begin()
+			if n%acceptsInTurn == 0 {
+				t.Yield()
+			}
 		}
 	})
 	close(l.accepted)

@@ -26,6 +26,9 @@ func (c *conn) turn(t *socket.Task) {
 	c.l.takeH1().lend(c)
 	for c.serve() {
 		t.Return()
+		if len(c.ahead) > 0 || !c.Untouched() {
+			t.Yield() // the next request may be there already, and one after the other; others have some, too
+		}
 	}
 	c.recycle()
 	if c.resting {

@@ -17,9 +17,13 @@ import (
 
 // watch starts to watch the client. The sweeper calls it.
 func (c *conn) watch() {
-	if c.phase.CompareAndSwap(uint32(serving), uint32(watching)) {
-		go c.awaitLeave() // ends when the client sends something, leaves, or at endServing
+	if !c.phase.CompareAndSwap(uint32(serving), uint32(watching)) {
+		return
 	}
+	if !c.silent.Load() && c.phase.CompareAndSwap(uint32(watching), uint32(serving)) {
+		return // it is another request by now, whose body may be awaited
+	}
+	go c.awaitLeave() // ends when the client sends something, leaves, or at endServing
 }
 
 func (c *conn) awaitLeave() {
@@ -60,6 +64,7 @@ func (c *conn) endWatch(next phase) {
 	if c.enter(next) != watching {
 		return
 	}
+	c.task.Leave()
 	c.mu.Lock()
 	c.stopping = true
 	_ = c.SetReadDeadline(past)

@@ -91,7 +91,7 @@ func (r *run) exchangeHeads(visited visit, now time.Time, fresh bool) *upstream.
 	})
 	record := r.lastAttempt()
 	timeouts := opts.Timeouts
-	timeouts.Until, timeouts.Task = r.until, ex.Task
+	timeouts.Until, timeouts.Task, timeouts.Once = r.until, ex.Task, !r.repeatable(upstream.Sending)
 	conn, err := r.peer.Lease(timeouts, fresh)
 	if err != nil {
 		r.reused = false

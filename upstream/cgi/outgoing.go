@@ -52,6 +52,7 @@ func (o *outgoing) send(p *OneShot, c *upstream.Conn, req *upstream.Request) (do
 		if done, err = o.next(c); done || err != nil || c.Readable() {
 			return done, err
 		}
+		c.Yield()
 	}
 }
 

@@ -60,6 +60,7 @@ func (r *request) send(p *Protocol, c *upstream.Conn, req *upstream.Request) (do
 		if done, err = r.next(c); done || err != nil || c.Readable() {
 			return done, err
 		}
+		c.Yield()
 	}
 }
 

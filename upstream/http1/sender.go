@@ -71,6 +71,7 @@ func (p *Protocol) sendBody(c *upstream.Conn, s *sender) error {
 		if err := p.sendPiece(c, s); err != nil {
 			return c.Answered(err)
 		}
+		c.Yield()
 	}
 	return nil
 }

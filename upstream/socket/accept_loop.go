@@ -96,26 +96,35 @@ func (a *Acceptor) Accept() (net.Conn, error) {
 	if a.d == nil {
 		return a.Listener.Accept()
 	}
-	err := a.d.check(&a.d.in)
-	for err == nil {
+	c, err := a.next()
+	if err != nil {
+		return nil, &net.OpError{Op: "accept", Net: a.d.network, Addr: a.Addr(), Err: err}
+	}
+	return c, nil
+}
+
+// next accepts, or waits. A client that has come before the deadline is accepted after it: if the listener is closed, it would be reset.
+func (a *Acceptor) next() (*descriptor, error) {
+	for {
 		a.d.in.take()
-		if err = a.raw.Control(a.take); err != nil {
-			break
+		if err := a.raw.Control(a.take); err != nil {
+			return nil, err
 		}
 		switch {
-		case errors.Is(a.err, unix.EAGAIN):
-			err = a.d.wait(&a.d.in, a.d.task)
-		case a.err != nil:
-			err = os.NewSyscallError("accept4", a.err)
-		default:
-			var c *descriptor
-			if c, err = adopt(a.fd, anyLoop(), a.d.network); err == nil {
+		case a.err == nil:
+			c, err := adopt(a.fd, anyLoop(), a.d.network)
+			if err == nil {
 				c.local, c.remote = a.local, addr(a.from)
-				return c, nil
 			}
+			return c, err
+		case !errors.Is(a.err, unix.EAGAIN):
+			return nil, os.NewSyscallError("accept4", a.err)
 		}
+		if err := a.d.check(&a.d.in); err != nil {
+			return nil, err
+		}
+		_ = a.d.wait(&a.d.in, a.d.task) // whatever ends it, somebody may have come
 	}
-	return nil, &net.OpError{Op: "accept", Net: a.d.network, Addr: a.Addr(), Err: err}
 }
 
 // accept accepts once.
@@ -146,6 +155,9 @@ func (a *Acceptor) Notice() {
 // Close closes the listener.
 func (a *Acceptor) Close() error {
 	if a.d != nil {
+		_ = a.raw.Control(func(fd uintptr) { // as long as the number is the listener's
+			_ = unix.EpollCtl(a.d.loop.epoll, unix.EPOLL_CTL_DEL, int(fd), nil)
+		})
 		_ = a.d.Close()
 	}
 	return a.Listener.Close()

@@ -52,7 +52,7 @@ func adopt(fd int, l *loop, network string) (*descriptor, error) {
 	return d, err
 }
 
-// attend has l wait for what may happen to fd; borrowed says that somebody else closes it, after Close.
+// attend has l wait for what may happen to fd; borrowed says that somebody else closes it, and ends that before.
 func attend(fd int, l *loop, network string, events uint32, borrowed bool) (*descriptor, error) {
 	d := &descriptor{fd: fd, loop: l, serial: serials.Add(1), network: network, borrowed: borrowed}
 	if fd >= maxDescriptors {
@@ -100,11 +100,11 @@ func (d *descriptor) release() {
 	}
 }
 
-// end closes fd, which nobody uses any more.
+// end closes fd, which nobody uses any more, unless it is somebody else's.
 func (d *descriptor) end() error {
 	unregister(d)
 	if d.borrowed {
-		return os.NewSyscallError("epoll_ctl", unix.EpollCtl(d.loop.epoll, unix.EPOLL_CTL_DEL, d.fd, nil))
+		return nil
 	}
 	return os.NewSyscallError("close", unix.Close(d.fd))
 }

@@ -16,9 +16,11 @@ import (
 // Dial connects to an address of the network tcp or unix until the deadline. A task that has to wait for it waits in its loop.
 // What is not an address but a name is looked up by a task that has left.
 func Dial(t *Task, network, address string, deadline time.Time) (net.Conn, error) {
-	l := anyLoop()
+	l := (*loop)(nil)
 	if t != nil {
 		l = t.loop
+	} else {
+		l = anyLoop()
 	}
 	sa, remote, domain := sockaddr(network, address)
 	if sa == nil || l == nil {

@@ -369,3 +369,55 @@ func TestLoop_EndsTasksThatAreNotNeeded(t *testing.T) {
 		t.Errorf("got %d tasks without a job, want those that were needed since", got)
 	}
 }
+
+// TestAcceptor_LeavesTheNumberToOthers: a listener that somebody else has closed gives its number away before the Acceptor notices.
+func TestAcceptor_LeavesTheNumberToOthers(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := NewAcceptor(listener)
+	number := a.d.fd
+	listener.Close()
+	near, far := ends(t)
+	for tries := 0; near.fd != number; tries++ {
+		if tries == 100 {
+			t.Skip("somebody else has got the number")
+		}
+		near, far = ends(t)
+	}
+	a.Notice()
+	a.Close()
+	if registered(int32(number)) != near {
+		t.Error("got a connection that its loop does not know any more")
+	}
+	go func() { _, _ = far.Write([]byte("x")) }()
+	if n, err := near.Read(make([]byte, 10)); n != 1 || err != nil {
+		t.Errorf("got %d, %v", n, err)
+	}
+}
+
+func TestAcceptor_AcceptsWhoCameBeforeTheDeadline(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := NewAcceptor(listener)
+	defer a.Close()
+	client, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	if !a.SetDeadline(time.Unix(1, 0)) {
+		t.Fatal("got a listener without deadlines")
+	}
+	c, err := a.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if _, err := a.Accept(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v, want a deadline", err)
+	}
+}
