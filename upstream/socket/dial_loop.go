@@ -16,12 +16,7 @@ import (
 // Dial connects to an address of the network tcp or unix until the deadline. A task that has to wait for it waits in its loop.
 // What is not an address but a name is looked up by a task that has left.
 func Dial(t *Task, network, address string, deadline time.Time) (net.Conn, error) {
-	l := (*loop)(nil)
-	if t != nil {
-		l = t.loop
-	} else {
-		l = anyLoop()
-	}
+	l := loopOf(t)
 	sa, remote, domain := sockaddr(network, address)
 	if sa == nil || l == nil {
 		t.Leave()
@@ -41,6 +36,14 @@ func Dial(t *Task, network, address string, deadline time.Time) (net.Conn, error
 		return nil, &net.OpError{Op: "dial", Net: network, Addr: remote, Err: err}
 	}
 	return d, nil
+}
+
+// loopOf returns the task's loop, or else the next one.
+func loopOf(t *Task) *loop {
+	if t != nil {
+		return t.loop
+	}
+	return anyLoop()
 }
 
 // connect returns a socket that is connected or about to be. The loop gets it only then: it takes one that is neither for hung up.
