@@ -79,10 +79,14 @@ type addresses struct {
 	remoteAddr, remotePort, serverAddr, serverPort string
 }
 
-func addressesOf(c net.Conn) addresses {
-	var a addresses
+// addressesOf returns those of a client. This end's are mostly those of the client before.
+func (l *Listener) addressesOf(c net.Conn) addresses {
+	a := l.last
 	a.remoteAddr, a.remotePort = splitAddr(c.RemoteAddr())
-	a.serverAddr, a.serverPort = splitAddr(c.LocalAddr())
+	if here := c.LocalAddr(); here != l.here {
+		a.serverAddr, a.serverPort = splitAddr(here)
+		l.here, l.last = here, a
+	}
 	return a
 }
 

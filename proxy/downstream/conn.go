@@ -51,10 +51,9 @@ type conn struct {
 	silent   atomic.Bool // all that the client may send before the response has been read
 	shed     atomic.Bool // its descriptor is needed: it ends with the wait for a request, or with the next response
 
-	mu          sync.Mutex    // guards stopping and interrupted
-	stopping    bool          // the watch is to end
-	interrupted bool          // the tunnel's reading is to end
-	watched     chan struct{} // has an element when the watch has ended
+	mu          sync.Mutex // guards stopping and interrupted
+	stopping    bool       // the watch is to end
+	interrupted bool       // the tunnel's reading is to end
 }
 
 // place says what the next byte from the client belongs to.

@@ -25,13 +25,14 @@ type h1 struct {
 	out       sender
 	keepAlive bool // the client wants to go on
 	interim   func(head []byte)
+	watched   chan struct{} // has an element when the watch has ended
 
 	host, path, target, upgrade []byte // memory of what ex borrows
 	spare                       []byte // memory of conn.ahead
 }
 
 func newH1() *h1 {
-	h := &h1{reader: bufio.NewReaderSize(nil, maxHead)}
+	h := &h1{reader: bufio.NewReaderSize(nil, maxHead), watched: make(chan struct{}, 1)}
 	h.interim = h.sendInterim
 	return h
 }

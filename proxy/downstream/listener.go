@@ -54,6 +54,9 @@ type Listener struct {
 	requests     atomic.Uint64
 	acceptErrors atomic.Uint64
 
+	here net.Addr  // this end of the last client that was accepted; who accepts uses it
+	last addresses // with here
+
 	accepted chan struct{} // closed when Serve accepts nobody any more
 	stop     chan struct{} // closed by Shutdown, after that
 	empty    chan struct{} // closed when, after that, the last connection is gone
@@ -165,7 +168,7 @@ func (l *Listener) Serve() error {
 
 // add makes a conn of a socket; nil after Shutdown.
 func (l *Listener) add(accepted net.Conn) *conn {
-	c := &conn{Socket: socket.New(accepted), l: l, watched: make(chan struct{}, 1), addresses: addressesOf(accepted)}
+	c := &conn{Socket: socket.New(accepted), l: l, addresses: l.addressesOf(accepted)}
 	c.next = c.turn
 	c.since.Store(l.clock.Load())
 	l.mu.Lock()
