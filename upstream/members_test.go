@@ -179,7 +179,8 @@ func TestGroup_PeersComeAndGo(t *testing.T) {
 				if err := older.Drained(t.Context()); err != nil {
 					t.Error(err)
 				}
-				if older.Take(time.Now()) || older.Inflight() != 0 {
+				// Whoever is about to learn that it is gone has a slot for a moment: that none is lost is seen below.
+				if older.Take(time.Now()) {
 					t.Error("a peer is used that was removed")
 				}
 			}
