@@ -21,8 +21,7 @@ type descriptor struct {
 	loop   *loop
 	task   *Task // who uses it, if it is one that waits in a loop
 
-	borrowed   bool // fd is somebody else's
-	connecting bool // it is not connected yet; see Dial
+	borrowed bool // fd is somebody else's
 
 	in, out side
 	hungUp  atomic.Bool // nothing more comes than is there, if anything

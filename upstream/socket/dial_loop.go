@@ -22,10 +22,13 @@ func Dial(t *Task, network, address string, deadline time.Time) (net.Conn, error
 		t.Leave()
 		return dial(network, address, deadline)
 	}
-	d, err := connect(l, sa, domain, network)
+	d, arrived, err := connect(l, sa, domain, network)
 	if err == nil {
 		d.task, d.remote = t, remote
-		if err = d.arrive(deadline); err == nil && d.meetsItself() {
+		if !arrived {
+			err = d.arrive(deadline)
+		}
+		if err == nil && d.meetsItself() {
 			err = os.NewSyscallError("connect", unix.ECONNREFUSED)
 		}
 		if err != nil {
@@ -46,26 +49,23 @@ func loopOf(t *Task) *loop {
 	return anyLoop()
 }
 
-// connect returns a socket that is connected or about to be. The loop gets it only then: it takes one that is neither for hung up.
-func connect(l *loop, sa unix.Sockaddr, domain int, network string) (*descriptor, error) {
+// connect returns a socket that has arrived, that is, is connected, or is about to. The loop gets it only then: it takes one that is neither for hung up.
+func connect(l *loop, sa unix.Sockaddr, domain int, network string) (d *descriptor, arrived bool, err error) {
 	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, os.NewSyscallError("socket", err)
+		return nil, false, os.NewSyscallError("socket", err)
 	}
 	if domain != unix.AF_UNIX {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // it only costs time if that fails
 	}
 	err = unix.Connect(fd, sa)
-	arrived := err == nil || isConnected(fd) // a peer on this machine mostly has answered already
+	arrived = err == nil || isConnected(fd) // a peer on this machine mostly has answered already
 	if !arrived && !errors.Is(err, unix.EINPROGRESS) && !errors.Is(err, unix.EINTR) {
 		_ = unix.Close(fd)
-		return nil, os.NewSyscallError("connect", err)
+		return nil, false, os.NewSyscallError("connect", err)
 	}
-	d, err := adopt(fd, l, network)
-	if err == nil {
-		d.connecting = !arrived
-	}
-	return d, err
+	d, err = adopt(fd, l, network)
+	return d, arrived, err
 }
 
 func isConnected(fd int) bool {
@@ -75,9 +75,6 @@ func isConnected(fd int) bool {
 
 // arrive waits until the socket is connected.
 func (d *descriptor) arrive(deadline time.Time) error {
-	if !d.connecting {
-		return nil
-	}
 	if err := d.SetWriteDeadline(deadline); err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (d *descriptor) read(p []byte, t *Task) (int, error) {
 // Write writes all of p.
 func (d *descriptor) Write(p []byte) (int, error) {
 	d.add(p)
-	return d.flush()
+	return d.flush(true)
 }
 
 // WriteBuffers writes all of the pieces in order, and takes off the slice what was written.
@@ -65,7 +65,7 @@ func (d *descriptor) WriteBuffers(pieces *net.Buffers) (int64, error) {
 	written := int64(0)
 	for len(*pieces) > 0 {
 		d.addAll(*pieces)
-		n, err := d.flush()
+		n, err := d.flush(true)
 		written += int64(n)
 		consume(pieces, n)
 		if err != nil {
@@ -77,27 +77,10 @@ func (d *descriptor) WriteBuffers(pieces *net.Buffers) (int64, error) {
 
 // WriteNow writes what the socket takes at once, see Socket.WriteNow.
 func (d *descriptor) WriteNow(pieces *net.Buffers) int64 {
-	if !d.hold() {
-		return 0
-	}
-	defer d.release()
 	d.addAll(*pieces)
-	used, wrote := d.message.Iovlen, 0
-	d.message.Iov = &d.vector[0]
-	for d.message.Iovlen > 0 {
-		n, errno := d.sendOnce()
-		if errno == unix.EINTR {
-			continue
-		} else if errno != 0 {
-			break
-		}
-		wrote += int(n)
-		d.advance(uint64(n))
-	}
-	clear(d.vector[:used])
-	d.message = unix.Msghdr{}
-	consume(pieces, wrote)
-	return int64(wrote)
+	n, _ := d.flush(false)
+	consume(pieces, n)
+	return int64(n)
 }
 
 // consume takes n written bytes, and pieces that are empty, off the front.
@@ -132,14 +115,14 @@ func (d *descriptor) addAll(pieces [][]byte) {
 	}
 }
 
-// flush writes the message.
-func (d *descriptor) flush() (int, error) {
+// flush writes the message: all of it, or, without waiting and whatever the deadline, what the socket takes at once.
+func (d *descriptor) flush(waits bool) (int, error) {
 	used := d.message.Iovlen
 	if used == 0 {
 		return 0, nil
 	}
 	d.message.Iov = &d.vector[0]
-	wrote, err := d.send()
+	wrote, err := d.send(waits)
 	clear(d.vector[:used])
 	d.message = unix.Msghdr{}
 	if err != nil {
@@ -148,12 +131,12 @@ func (d *descriptor) flush() (int, error) {
 	return wrote, err
 }
 
-func (d *descriptor) send() (wrote int, err error) {
+func (d *descriptor) send(waits bool) (wrote int, err error) {
 	if !d.hold() {
 		return 0, net.ErrClosed
 	}
 	defer d.release()
-	if err := d.check(&d.out); err != nil {
+	if err := d.check(&d.out); err != nil && waits {
 		return 0, err
 	}
 	for d.message.Iovlen > 0 {
@@ -164,6 +147,9 @@ func (d *descriptor) send() (wrote int, err error) {
 			d.advance(uint64(n))
 		case unix.EINTR:
 		case unix.EAGAIN:
+			if !waits {
+				return wrote, nil
+			}
 			if err := d.wait(&d.out, d.task); err != nil {
 				return wrote, err
 			}
