@@ -166,13 +166,7 @@ func (c *mayLeave) Flush() error {
 }
 
 // OnWait is that of the client; if it has none, every write may wait.
-func (c *mayLeave) OnWait(f func()) {
-	if client, ok := c.Writer.(waiter); ok {
-		client.OnWait(f)
-	} else {
-		f()
-	}
-}
+func (c *mayLeave) OnWait(f func()) { onWait(c.Writer, f) }
 
 func flush(w io.Writer) error {
 	if out, ok := w.(interface{ Flush() error }); ok {
@@ -182,8 +176,8 @@ func flush(w io.Writer) error {
 }
 
 func (r *run) writeTo(w io.Writer) (int64, error) {
-	if !r.unbuffer {
-		r.pumpOnWait(w)
+	if !r.unbuffer && r.conn != nil {
+		onWait(w, r.onWait)
 	}
 	ahead, sent := r.resp.Prefix, int64(0)
 	if r.pipe == nil && r.conn != nil {
@@ -206,17 +200,14 @@ func (r *run) writeTo(w io.Writer) (int64, error) {
 	return sent, r.bodyErr
 }
 
-// pumpOnWait starts the pump as soon as w makes its writer wait; at once if w does not say when.
-func (r *run) pumpOnWait(w io.Writer) {
-	if client, ok := w.(waiter); ok && r.conn != nil {
-		client.OnWait(r.onWait)
+// onWait has f called when w makes its writer wait; at once if w does not say when.
+func onWait(w io.Writer, f func()) {
+	if client, ok := w.(interface{ OnWait(f func()) }); ok {
+		client.OnWait(f)
 	} else {
-		r.startPump()
+		f()
 	}
 }
-
-// waiter is a client that calls a function when it makes its writer wait.
-type waiter = interface{ OnWait(f func()) }
 
 // carry reads the peer and writes to the client in turn, until the end of the body or until the pump has been started. What is
 // ahead goes first: in one write with what the peer has sent since, if that is there and worth a large piece.
