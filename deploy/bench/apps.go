@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"embed"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -68,13 +67,8 @@ func readAppsPlan(args []string) (p *plan, concurrency []int, err error) {
 	flags := flag.NewFlagSet("bench apps", flag.ContinueOnError)
 	spillway := flags.String(spillwayName, spillwayName, "spillway's program")
 	clients := flags.String("concurrency", "10,100", "numbers of clients")
-	flags.IntVar(&p.rounds, "rounds", 3, "rounds for each way and number of clients")
-	flags.DurationVar(&p.length, "length", 2*time.Second, "length of one round")
-	if err := flags.Parse(args); err != nil {
+	if err := p.parse(flags, args, 3, "rounds for each way and number of clients"); err != nil {
 		return nil, nil, err
-	}
-	if p.rounds < 1 || p.length <= 0 {
-		return nil, nil, errors.New("-rounds and -length must be more than 0")
 	}
 	for text := range strings.SplitSeq(*clients, ",") {
 		n, err := strconv.Atoi(text)

@@ -93,6 +93,19 @@ func run(args []string, in io.Reader, out io.Writer) error {
 	return writeReport(out, results)
 }
 
+// parse reads the flags, and how many rounds there are to be of which length, which all comparisons have.
+func (p *plan) parse(flags *flag.FlagSet, args []string, rounds int, about string) error {
+	flags.IntVar(&p.rounds, "rounds", rounds, about)
+	flags.DurationVar(&p.length, "length", 2*time.Second, "length of one round")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if p.rounds < 1 || p.length <= 0 {
+		return errors.New("-rounds and -length must be more than 0")
+	}
+	return nil
+}
+
 // readPlan reads the command line.
 func readPlan(args []string) (*plan, error) {
 	p := &plan{}
@@ -100,17 +113,12 @@ func readPlan(args []string) (*plan, error) {
 	cases := flags.String("case", "", "names of cases, such as small-http,small-fastcgi; empty is all")
 	names := flags.String("proxies", "nginx,haproxy,lighttpd,caddy,spillway", "names of the programs to compare")
 	spillway := flags.String(spillwayName, spillwayName, "spillway's program")
-	flags.IntVar(&p.rounds, "rounds", 5, "rounds for each proxy")
-	flags.DurationVar(&p.length, "length", 2*time.Second, "length of one round")
 	flags.BoolVar(&p.closed, "closed", false, "leave out the open loop: CPU time, no latencies")
 	flags.StringVar(&p.svg, "svg", "", "file for the plot")
-	if err := flags.Parse(args); err != nil {
+	err := p.parse(flags, args, 5, "rounds for each proxy")
+	if err != nil {
 		return nil, err
 	}
-	if p.rounds < 1 || p.length <= 0 {
-		return nil, errors.New("-rounds and -length must be more than 0")
-	}
-	var err error
 	if p.scenarios, err = choose(*cases); err != nil {
 		return nil, err
 	}

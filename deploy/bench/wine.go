@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -49,15 +48,10 @@ func readWinePlan(args []string) (*plan, error) {
 	wine := flags.String("wine", "wine", "program that runs programs for Windows")
 	reference := flags.String(referenceName, referenceName+".exe", "the standard library's proxy")
 	spillway := flags.String(spillwayName, spillwayName+".exe", "spillway's program; more than one with commas")
-	flags.IntVar(&p.rounds, "rounds", 5, "rounds for each proxy")
-	flags.DurationVar(&p.length, "length", 2*time.Second, "length of one round")
-	if err := flags.Parse(args); err != nil {
+	err := p.parse(flags, args, 5, "rounds for each proxy")
+	if err != nil {
 		return nil, err
 	}
-	if p.rounds < 1 || p.length <= 0 {
-		return nil, errors.New("-rounds and -length must be more than 0")
-	}
-	var err error
 	if p.scenarios, err = choose(*cases); err != nil {
 		return nil, err
 	}
