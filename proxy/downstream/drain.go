@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -61,7 +62,7 @@ func (l *Listener) Shutdown(ctx context.Context) error {
 func (l *Listener) StopAccepting(ctx context.Context) error {
 	l.leaveAt.Store(l.now() + int64(acceptTime))
 	if l.serving.Load() && ctx.Err() == nil && !l.leaving.Swap(true) {
-		l.sealed.Store(admitNobody(l.opts.Listener))
+		l.sealed.Store(admitNobody(l.acceptor))
 		if l.hurry() {
 			select {
 			case <-l.accepted:
@@ -73,6 +74,12 @@ func (l *Listener) StopAccepting(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// listening is a socket that somebody listens on.
+type listening interface {
+	syscall.Conn
+	Addr() net.Addr
 }
 
 // hurry ends the next Accept when nobody comes; false if the listener knows no deadlines or is closed.

@@ -26,12 +26,11 @@ const (
 // admitNobody keeps new clients from connecting, and says whether it does. Those who have connected and were not accepted would
 // be reset by the close of the socket; so there are none when it is closed. Where the system does not take the filter, a few
 // may be: newer kernels (6.18 was seen to) ask for CAP_NET_ADMIN.
-func admitNobody(ln net.Listener) bool {
-	tcp, ok := ln.(*net.TCPListener)
-	if !ok {
+func admitNobody(ln listening) bool {
+	if _, ok := ln.Addr().(*net.TCPAddr); !ok {
 		return false
 	}
-	raw, err := tcp.SyscallConn()
+	raw, err := ln.SyscallConn()
 	if err != nil {
 		return false
 	}

@@ -40,7 +40,6 @@ func (o *Limits) resolution() time.Duration {
 func (l *Listener) check() {
 	now := l.now()
 	l.clock.Store(now)
-	l.acceptor.Notice()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c := range l.conns {

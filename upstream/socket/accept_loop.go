@@ -6,25 +6,25 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // Acceptor accepts sockets that loops wait for, if the listener is one of the system; otherwise it accepts what the listener does.
 type Acceptor struct {
-	net.Listener
+	net.Listener // closed, if d is there
 
-	d   *descriptor     // the listening socket in a loop; nil: none
-	raw syscall.RawConn // of the listener, whose descriptor it is
+	d      *descriptor // the listening socket; nil: it is the listener's
+	local  net.Addr    // of what it accepts; nil: that is different from one to the other
+	file   string      // of a unix socket: goes with it
+	closed atomic.Bool
 
-	local net.Addr // of what it accepts; nil: that is different from one to the other
-
-	take func(fd uintptr) // bound once
-	fd   int              // what it has got
-	from syscall.Sockaddr
-	err  error
+	from   syscall.RawSockaddrAny // who has come last
+	length uint32                 // of from
 }
 
 // keepalive asks the other side after a silence whether it is still there.
@@ -32,39 +32,51 @@ var keepalive = [...]struct{ option, value int }{ // constant
 	{unix.TCP_KEEPIDLE, 15}, {unix.TCP_KEEPINTVL, 15}, {unix.TCP_KEEPCNT, 4},
 }
 
-// NewAcceptor returns an Acceptor for the listener, which it closes. What it accepts has TCP's keep-alive, and sends at once what is
+// NewAcceptor returns an Acceptor in place of the listener. What it accepts has TCP's keep-alive, and sends at once what is
 // written: sockets inherit both from the listening one.
 func NewAcceptor(listener net.Listener) *Acceptor {
 	a := &Acceptor{Listener: listener}
-	a.take = a.accept
-	own, network := syscall.Conn(nil), "tcp"
 	switch listener := listener.(type) {
 	case *net.TCPListener:
-		own = listener
+		if at, ok := listener.Addr().(*net.TCPAddr); !ok || !at.IP.IsUnspecified() {
+			a.local = listener.Addr()
+		}
+		if a.take(listener, "tcp") {
+			_ = listener.Close()
+		}
 	case *net.UnixListener:
-		own, network = listener, "unix"
+		a.local = listener.Addr()
+		if a.take(listener, "unix") {
+			a.file = listener.Addr().String()
+			listener.SetUnlinkOnClose(false)
+			_ = listener.Close()
+		}
 	}
-	if own == nil {
-		return a
-	}
+	return a
+}
+
+// take takes the listening socket over, and says whether that worked. Go's poller must not have it any longer: each client that
+// comes would wake one of Go's threads for nothing.
+func (a *Acceptor) take(listener syscall.Conn, network string) bool {
 	l := anyLoop()
 	if l == nil {
-		return a
+		return false
 	}
-	var err error
-	if a.raw, err = own.SyscallConn(); err != nil {
-		return a
+	raw, err := listener.SyscallConn()
+	if err != nil {
+		return false
 	}
-	if at, ok := listener.Addr().(*net.TCPAddr); !ok || !at.IP.IsUnspecified() {
-		a.local = listener.Addr()
-	}
-	_ = a.raw.Control(func(fd uintptr) { // what fails here is the listener's own Accept to say
-		if network == "tcp" {
-			inherit(int(fd))
+	_ = raw.Control(func(number uintptr) { // what fails here is the listener's own Accept to say
+		fd, err := unix.FcntlInt(number, unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return
 		}
-		a.d, _ = attend(int(fd), l, network, unix.EPOLLIN, true)
+		if network == "tcp" {
+			inherit(fd)
+		}
+		a.d, _ = attend(fd, l, network, listening)
 	})
-	return a
+	return a.d != nil
 }
 
 // inherit sets what accepted sockets are to have. A setting that fails costs time or a descriptor, and no request.
@@ -107,18 +119,16 @@ func (a *Acceptor) Accept() (net.Conn, error) {
 func (a *Acceptor) next() (*descriptor, error) {
 	for {
 		a.d.in.take()
-		if err := a.raw.Control(a.take); err != nil {
-			return nil, err
-		}
+		fd, err := a.accept()
 		switch {
-		case a.err == nil:
-			c, err := adopt(a.fd, anyLoop(), a.d.network)
+		case err == nil:
+			c, err := attend(fd, anyLoop(), a.d.network, connected)
 			if err == nil {
-				c.local, c.remote = a.local, addr(a.from)
+				c.local, c.remote = a.local, addr(&a.from)
 			}
 			return c, err
-		case !errors.Is(a.err, unix.EAGAIN):
-			return nil, os.NewSyscallError("accept4", a.err)
+		case !errors.Is(err, unix.EAGAIN):
+			return nil, err
 		}
 		if err := a.d.check(&a.d.in); err != nil {
 			return nil, err
@@ -128,11 +138,21 @@ func (a *Acceptor) next() (*descriptor, error) {
 }
 
 // accept accepts once.
-func (a *Acceptor) accept(fd uintptr) {
+func (a *Acceptor) accept() (fd int, err error) {
+	if !a.d.hold() {
+		return 0, net.ErrClosed
+	}
+	defer a.d.release()
 	for {
-		a.fd, a.from, a.err = syscall.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		if !errors.Is(a.err, unix.EINTR) && !errors.Is(a.err, unix.ECONNABORTED) { // the latter has left again
-			return
+		a.from, a.length = syscall.RawSockaddrAny{}, unix.SizeofSockaddrAny
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(a.d.fd), uintptr(unsafe.Pointer(&a.from)),
+			uintptr(unsafe.Pointer(&a.length)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR, unix.ECONNABORTED: // the latter has left again
+		default:
+			return 0, os.NewSyscallError("accept4", errno)
 		}
 	}
 }
@@ -145,20 +165,23 @@ func (a *Acceptor) SetDeadline(t time.Time) bool {
 	return setDeadline(a.Listener, t)
 }
 
-// Notice ends Accept if the listener was closed by somebody else.
-func (a *Acceptor) Notice() {
-	if a.d != nil && a.raw.Control(func(uintptr) {}) != nil {
-		_ = a.d.Close()
+// SyscallConn gives access to the listening socket; an error without one.
+func (a *Acceptor) SyscallConn() (syscall.RawConn, error) {
+	if a.d != nil {
+		return a.d.SyscallConn()
 	}
+	return rawConn(a.Listener)
 }
 
-// Close closes the listener.
+// Close closes the listening socket.
 func (a *Acceptor) Close() error {
-	if a.d != nil {
-		_ = a.raw.Control(func(fd uintptr) { // as long as the number is the listener's
-			_ = unix.EpollCtl(a.d.loop.epoll, unix.EPOLL_CTL_DEL, int(fd), nil)
-		})
-		_ = a.d.Close()
+	switch {
+	case a.d == nil:
+		return a.Listener.Close()
+	case a.closed.Swap(true):
+		return net.ErrClosed
+	case a.file != "":
+		_ = os.Remove(a.file) // before: afterwards it may be that of another one
 	}
-	return a.Listener.Close()
+	return a.d.Close()
 }

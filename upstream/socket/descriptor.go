@@ -21,8 +21,6 @@ type descriptor struct {
 	loop   *loop
 	task   *Task // who uses it, if it is one that waits in a loop
 
-	borrowed bool // fd is somebody else's
-
 	in, out side
 	hungUp  atomic.Bool // nothing more comes than is there, if anything
 	users   atomic.Int64
@@ -42,26 +40,23 @@ const closed = 1 << 32
 
 var serials atomic.Int32
 
-// adopt makes fd, which is not to block, a connected socket that l waits for. It closes fd if that fails.
-func adopt(fd int, l *loop, network string) (*descriptor, error) {
-	d, err := attend(fd, l, network, unix.EPOLLIN|unix.EPOLLOUT|unix.EPOLLRDHUP, false)
-	if err != nil {
-		_ = unix.Close(fd)
-	}
-	return d, err
-}
+// What a loop is to tell of a socket.
+const (
+	listening = unix.EPOLLIN
+	connected = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP
+)
 
-// attend has l wait for what may happen to fd; borrowed says that somebody else closes it, and ends that before.
-func attend(fd int, l *loop, network string, events uint32, borrowed bool) (*descriptor, error) {
-	d := &descriptor{fd: fd, loop: l, serial: serials.Add(1), network: network, borrowed: borrowed}
+// attend has l wait for what may happen to the socket fd, which is not to block. It closes fd if that fails.
+func attend(fd int, l *loop, network string, events uint32) (*descriptor, error) {
+	d := &descriptor{fd: fd, loop: l, serial: serials.Add(1), network: network}
 	if fd >= maxDescriptors {
-		return nil, os.NewSyscallError("epoll_ctl", unix.EMFILE)
+		return nil, errors.Join(os.NewSyscallError("epoll_ctl", unix.EMFILE), unix.Close(fd))
 	}
 	register(d)
 	event := unix.EpollEvent{Events: events | epollET, Fd: int32(fd), Pad: d.serial}
-	if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &event); err != nil {
-		unregister(d)
-		return nil, os.NewSyscallError("epoll_ctl", err)
+	if _, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(l.epoll), unix.EPOLL_CTL_ADD, uintptr(fd),
+		uintptr(unsafe.Pointer(&event)), 0, 0); errno != 0 {
+		return nil, errors.Join(os.NewSyscallError("epoll_ctl", errno), d.end())
 	}
 	return d, nil
 }
@@ -99,13 +94,13 @@ func (d *descriptor) release() {
 	}
 }
 
-// end closes fd, which nobody uses any more, unless it is somebody else's.
+// end closes fd, which nobody uses any more.
 func (d *descriptor) end() error {
 	unregister(d)
-	if d.borrowed {
-		return nil
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(d.fd), 0, 0); errno != 0 {
+		return os.NewSyscallError("close", errno)
 	}
-	return os.NewSyscallError("close", unix.Close(d.fd))
+	return nil
 }
 
 // Close closes the socket as soon as nobody is using it; those who wait are woken.
@@ -228,8 +223,11 @@ func (d *descriptor) ready(events int16) bool {
 func (d *descriptor) LocalAddr() net.Addr {
 	if d.local == nil && d.hold() {
 		defer d.release()
-		if sa, err := syscall.Getsockname(d.fd); err == nil {
-			return addr(sa)
+		from := syscall.RawSockaddrAny{}
+		length := uint32(unix.SizeofSockaddrAny)
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_GETSOCKNAME, uintptr(d.fd), uintptr(unsafe.Pointer(&from)),
+			uintptr(unsafe.Pointer(&length))); errno == 0 {
+			return addr(&from)
 		}
 	}
 	return d.local

@@ -3,12 +3,16 @@
 package socket
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -64,7 +68,7 @@ func connect(l *loop, sa unix.Sockaddr, domain int, network string) (d *descript
 		_ = unix.Close(fd)
 		return nil, false, os.NewSyscallError("connect", err)
 	}
-	d, err = adopt(fd, l, network)
+	d, err = attend(fd, l, network, connected)
 	return d, arrived, err
 }
 
@@ -125,21 +129,42 @@ func sockaddr(network, address string) (unix.Sockaddr, net.Addr, int) {
 	return &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}, net.TCPAddrFromAddrPort(at), unix.AF_INET6
 }
 
-// addr is an address of the system as package net has it.
-func addr(sa syscall.Sockaddr) net.Addr {
-	switch sa := sa.(type) {
-	case *syscall.SockaddrInet4:
-		return &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
-	case *syscall.SockaddrInet6:
-		tcp := &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
-		if sa.ZoneId != 0 {
-			if i, err := net.InterfaceByIndex(int(sa.ZoneId)); err == nil {
+// addr is an address of the system as package net has it; nil if that knows none such.
+func addr(sa *syscall.RawSockaddrAny) net.Addr {
+	switch sa.Addr.Family {
+	case unix.AF_INET:
+		in := (*syscall.RawSockaddrInet4)(unsafe.Pointer(sa))
+		return tcpAddr(in.Addr[:], in.Port)
+	case unix.AF_INET6:
+		in := (*syscall.RawSockaddrInet6)(unsafe.Pointer(sa))
+		tcp := tcpAddr(in.Addr[:], in.Port)
+		if in.Scope_id != 0 {
+			tcp.Zone = strconv.Itoa(int(in.Scope_id))
+			if i, err := net.InterfaceByIndex(int(in.Scope_id)); err == nil {
 				tcp.Zone = i.Name
 			}
 		}
 		return tcp
-	case *syscall.SockaddrUnix:
-		return &net.UnixAddr{Name: sa.Name, Net: "unix"}
+	case unix.AF_UNIX:
+		in := (*syscall.RawSockaddrUnix)(unsafe.Pointer(sa))
+		path := unsafe.Slice((*byte)(unsafe.Pointer(&in.Path)), len(in.Path))
+		if path[0] == 0 {
+			path[0] = '@' // it has none, or an abstract one
+		}
+		name, _, _ := bytes.Cut(path, []byte{0})
+		return &net.UnixAddr{Name: string(name), Net: "unix"}
 	}
 	return nil
+}
+
+// tcpAddr makes an address, in one piece of memory, of what the system has in the order of the network.
+func tcpAddr(ip []byte, port uint16) *net.TCPAddr {
+	a := &struct {
+		net.TCPAddr
+
+		ip [net.IPv6len]byte
+	}{}
+	a.IP = a.ip[:copy(a.ip[:], ip)]
+	a.Port = int(binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&port))[:]))
+	return &a.TCPAddr
 }

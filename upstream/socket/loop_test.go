@@ -270,9 +270,8 @@ func TestAcceptor_Ends(t *testing.T) {
 		do   func(a *Acceptor)
 		want error
 	}{
-		"by a deadline":                    {func(a *Acceptor) { a.SetDeadline(time.Now().Add(time.Millisecond)) }, os.ErrDeadlineExceeded},
-		"by Close":                         {func(a *Acceptor) { a.Close() }, net.ErrClosed},
-		"by somebody who closes the other": {func(a *Acceptor) { a.Listener.Close(); a.Notice() }, net.ErrClosed},
+		"by a deadline": {func(a *Acceptor) { a.SetDeadline(time.Now().Add(time.Millisecond)) }, os.ErrDeadlineExceeded},
+		"by Close":      {func(a *Acceptor) { a.Close() }, net.ErrClosed},
 	} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -370,30 +369,73 @@ func TestLoop_EndsTasksThatAreNotNeeded(t *testing.T) {
 	}
 }
 
-// TestAcceptor_LeavesTheNumberToOthers: a listener that somebody else has closed gives its number away before the Acceptor notices.
-func TestAcceptor_LeavesTheNumberToOthers(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+// TestAcceptor_TakesTheSocketOver: what was there before it is closed, and a unix socket's file goes with it, but not with its second
+// Close: by then another one may have the name.
+func TestAcceptor_TakesTheSocketOver(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	listener, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a := NewAcceptor(listener)
-	number := a.d.fd
-	listener.Close()
-	near, far := ends(t)
-	for tries := 0; near.fd != number; tries++ {
-		if tries == 100 {
-			t.Skip("somebody else has got the number")
-		}
-		near, far = ends(t)
+	if err := listener.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v, want that the listener is closed", err)
 	}
-	a.Notice()
-	a.Close()
-	if registered(int32(number)) != near {
-		t.Error("got a connection that its loop does not know any more")
+	client, err := net.Dial("unix", path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	go func() { _, _ = far.Write([]byte("x")) }()
-	if n, err := near.Read(make([]byte, 10)); n != 1 || err != nil {
-		t.Errorf("got %d, %v", n, err)
+	defer client.Close()
+	c, err := a.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if got, want := c.LocalAddr().String(), path; got != want {
+		t.Errorf("got %q as this end, want %q", got, want)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+	if listener, err = net.Listen("unix", path); err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	if err := a.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v, want that it is closed", err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAcceptor_KnowsBothEnds compares the addresses with what the client says.
+func TestAcceptor_KnowsBothEnds(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"} {
+		t.Run(address, func(t *testing.T) {
+			listener, err := net.Listen("tcp", address)
+			if err != nil {
+				t.Skip(err) // a machine without IPv6
+			}
+			a := NewAcceptor(listener)
+			defer a.Close()
+			client, err := net.Dial("tcp", a.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer client.Close()
+			c, err := a.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if got, want := c.RemoteAddr().String(), client.LocalAddr().String(); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+			if got, want := c.LocalAddr().String(), client.RemoteAddr().String(); got != want {
+				t.Errorf("got %s as this end, want %s", got, want)
+			}
+		})
 	}
 }
 

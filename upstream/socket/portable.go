@@ -4,6 +4,7 @@ package socket
 
 import (
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -36,5 +37,5 @@ func (a *Acceptor) Serve(accept func(t *Task)) { accept(nil) }
 // SetDeadline sets when Accept ends at the latest; false: the listener knows no deadlines, or is closed.
 func (a *Acceptor) SetDeadline(t time.Time) bool { return setDeadline(a.Listener, t) }
 
-// Notice is for platforms where the listener does not do that itself: it ends Accept if somebody else has closed it.
-func (a *Acceptor) Notice() {}
+// SyscallConn gives access to the listening socket; an error without one.
+func (a *Acceptor) SyscallConn() (syscall.RawConn, error) { return rawConn(a.Listener) }

@@ -116,8 +116,10 @@ func (s *Socket) SetLinger(seconds int) error {
 }
 
 // SyscallConn gives access to the descriptor; an error without one.
-func (s *Socket) SyscallConn() (syscall.RawConn, error) {
-	if sc, ok := s.Conn.(syscall.Conn); ok {
+func (s *Socket) SyscallConn() (syscall.RawConn, error) { return rawConn(s.Conn) }
+
+func rawConn(of any) (syscall.RawConn, error) {
+	if sc, ok := of.(syscall.Conn); ok {
 		return sc.SyscallConn()
 	}
 	return nil, syscall.EINVAL
