@@ -77,7 +77,7 @@ func readAppsPlan(args []string) (p *plan, concurrency []int, err error) {
 		}
 		concurrency = append(concurrency, n)
 	}
-	p.commands = find([]string{nginxName, spillwayName}, map[string]string{spillwayName: *spillway})
+	p.commands = find([]string{nginxName, spillwayName}, map[string][]string{spillwayName: {*spillway}})
 	return p, concurrency, nil
 }
 

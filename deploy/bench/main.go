@@ -1,7 +1,7 @@
 // Command bench compares spillway with nginx, HAProxy, lighttpd and Caddy on this machine: the same peers, equivalent
 // configurations, the same load.
 //
-//	bench [-case NAME,...] [-proxies NAME,...] [-spillway FILE] [-rounds N] [-length TIME] [-closed] [-svg FILE]
+//	bench [-case NAME,...] [-proxies NAME,...] [-spillway FILE,...] [-rounds N] [-length TIME] [-closed] [-svg FILE]
 //
 // Eight cheap peers run in this process, the clients in one of their own. Each proxy is loaded in turn, round by round, so that
 // what else the machine does hits all. The measure is the CPU time that the proxy's processes took for a request, as the
@@ -112,7 +112,7 @@ func readPlan(args []string) (*plan, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	cases := flags.String("case", "", "names of cases, such as small-http,small-fastcgi; empty is all")
 	names := flags.String("proxies", "nginx,haproxy,lighttpd,caddy,spillway", "names of the programs to compare")
-	spillway := flags.String(spillwayName, spillwayName, "spillway's program")
+	spillway := flags.String(spillwayName, spillwayName, "spillway's program; more than one with commas")
 	flags.BoolVar(&p.closed, "closed", false, "leave out the open loop: CPU time, no latencies")
 	flags.StringVar(&p.svg, "svg", "", "file for the plot")
 	err := p.parse(flags, args, 5, "rounds for each proxy")
@@ -122,6 +122,6 @@ func readPlan(args []string) (*plan, error) {
 	if p.scenarios, err = choose(*cases); err != nil {
 		return nil, err
 	}
-	p.commands = find(strings.Split(*names, ","), map[string]string{spillwayName: *spillway})
+	p.commands = find(strings.Split(*names, ","), map[string][]string{spillwayName: strings.Split(*spillway, ",")})
 	return p, nil
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"fmt"
 	"log"
 	"os/exec"
 	"slices"
+	"strings"
 
 	"spillway/deploy/internal/program"
 )
@@ -33,26 +35,33 @@ func commands() []program.Command {
 	}
 }
 
-// find finds the programs that are wanted; one that is not installed is left out. A name that is in files stands for that file.
-func find(wanted []string, files map[string]string) []program.Command {
+// find finds the programs that are wanted; one that is not installed is left out. A name that is in files stands for those: builds
+// of a program, to be compared with each other.
+func find(wanted []string, files map[string][]string) []program.Command {
+	var found []program.Command
 	all := commands()
 	for i := range all {
 		c := &all[i]
-		c.File = c.Name
-		if file, ok := files[c.Name]; ok {
-			c.File = file
+		if !slices.Contains(wanted, c.Name) {
+			continue
+		}
+		builds, ok := files[c.Name]
+		if !ok {
+			builds = []string{c.Name}
+		}
+		for n, file := range builds {
+			if _, err := exec.LookPath(file); err != nil {
+				log.Printf("%s is left out: %v", c.Name, err)
+				continue
+			}
+			build := *c
+			if build.File = file; n > 0 {
+				build.Name = fmt.Sprintf("%s-%d", c.Name, n+1)
+			}
+			found = append(found, build)
 		}
 	}
-	return slices.DeleteFunc(all, func(c program.Command) bool {
-		if !slices.Contains(wanted, c.Name) {
-			return true
-		}
-		_, err := exec.LookPath(c.File)
-		if err != nil {
-			log.Printf("%s is left out: %v", c.Name, err)
-		}
-		return err != nil
-	})
+	return found
 }
 
 // setting is what the templates are given besides.
@@ -78,7 +87,7 @@ func startProxies(ctx context.Context, p *plan, s *scenario, peers []string, res
 		if results[i].failed != nil {
 			continue
 		}
-		if s.tls && c.Name == spillwayName {
+		if s.tls && strings.HasPrefix(c.Name, spillwayName) {
 			results[i].leaveOut(errors.New("it does not speak TLS to clients"))
 			continue
 		}

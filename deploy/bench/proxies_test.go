@@ -80,3 +80,15 @@ func TestCompare_GoesOnWithoutWhatDoesNotStart(t *testing.T) {
 	f(nginxName, "fastcgi", "/no/such/program", scenario{kind: "idle", idle: true})
 	f(spillwayName, "http", "does not speak TLS", scenario{kind: "tls", tls: true})
 }
+
+// TestFind_ComparesBuilds: each file that stands for a name is a program of its own; what is not there is left out.
+func TestFind_ComparesBuilds(t *testing.T) {
+	found := find([]string{spillwayName}, map[string][]string{spillwayName: {"/bin/sh", "/bin/nothing", "/bin/cat"}})
+	var got []string
+	for _, c := range found {
+		got = append(got, c.Name+"="+c.File)
+	}
+	if want := []string{"spillway=/bin/sh", "spillway-3=/bin/cat"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
