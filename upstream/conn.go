@@ -43,19 +43,30 @@ type Conn struct {
 	writeDeadline time.Time
 
 	received int64 // bytes read since the lease
+	awaited  bool  // the deadline of the next read has been set, by AwaitRead
 	upgraded bool  // see Upgrade
 	canceled atomic.Bool
 }
 
 // Read reads what there is, waiting at most the read timeout. The error is io.EOF or an *Error.
 func (c *Conn) Read(p []byte) (int, error) {
-	c.armRead()
+	if !c.awaited {
+		c.armRead()
+	}
+	c.awaited = false
 	n, err := c.net.Read(p)
 	c.received += int64(n)
 	if err != nil && n == 0 {
 		return 0, c.fail("recv", err)
 	}
 	return n, nil
+}
+
+// AwaitRead waits as the Read that follows would, where that needs no memory to read into; what is wrong, that Read finds.
+func (c *Conn) AwaitRead() {
+	c.armRead()
+	c.awaited = true
+	c.net.AwaitRead()
 }
 
 // Write writes all of p; no single wait is longer than the send timeout as long as the peer takes at least a part of

@@ -45,6 +45,7 @@ func (c *Conn) begin(timeouts Timeouts) {
 	c.timeouts = timeouts
 	c.net.Bind(timeouts.Task)
 	c.requests++
+	c.awaited = false
 	c.received = 0
 	c.Phase = Connecting
 }

@@ -23,7 +23,6 @@ func (r *run) attempts() error {
 	r.describe()
 	r.waiter.Lane = r.h.lane()
 	r.setDeadline()
-	r.buffer = r.h.opts.Arena.Get(r.h.opts.Limits.BufferSize)
 	if err := r.checkPoison(); err != nil {
 		return err
 	}
@@ -142,6 +141,10 @@ func (r *run) send() error {
 
 func (r *run) receive() error {
 	r.conn.Phase = upstream.ReadingHead
+	r.conn.AwaitRead()
+	if r.buffer == nil {
+		r.buffer = r.h.opts.Arena.Get(r.h.opts.Limits.BufferSize)
+	}
 	r.resp.Reset()
 	r.accel.reset()
 	r.resp.Header, r.resp.Buf, r.resp.Head, r.resp.Stderr = r.ex.Response, r.buffer.B, r.ex.Head(), r.onStderr

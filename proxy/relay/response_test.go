@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -106,6 +107,26 @@ func TestHandler_HoldsLittleForAPeerThatPauses(t *testing.T) {
 	}
 	f(2, 0)
 	f(200000, 1)
+}
+
+// TestHandler_HoldsNothingForAPeerThatThinks: where that can be, the buffer is taken when the answer is there.
+func TestHandler_HoldsNothingForAPeerThatThinks(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("a read needs its memory before it waits")
+	}
+	for _, wire := range wires() {
+		t.Run(wire.Name(), func(t *testing.T) {
+			peer := serve(t, wire, answer(upstreamtest.Answer{Fault: upstreamtest.Silent}))
+			r := start(t, setup{wire: wire, peers: at(peer.Addr())})
+			c := r.connect().send(request("GET", "/", ""))
+			until(t, "the peer has the request", func() bool { return len(peer.Requests()) == 1 })
+			if got := r.arena.InUse(); got != 0 {
+				t.Errorf("got %d bytes of memory, want none", got)
+			}
+			_ = c.Close()
+			r.next()
+		})
+	}
 }
 
 func TestHandler_LosesNothingWhenSpillFails(t *testing.T) {

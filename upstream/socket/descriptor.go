@@ -186,6 +186,20 @@ func (d *descriptor) Untouched() bool {
 // MayHaveEnded says whether the loop was told that nothing more comes.
 func (d *descriptor) MayHaveEnded() bool { return d.hungUp.Load() }
 
+// AwaitRead waits until a Read need not, see Socket.AwaitRead.
+func (d *descriptor) AwaitRead() {
+	if !d.hold() {
+		return
+	}
+	defer d.release()
+	if d.check(&d.in) != nil || d.in.state.Load() == changed || d.hungUp.Load() {
+		return
+	}
+	if d.wait(&d.in, d.task) == nil {
+		d.in.mark() // it is the Read that takes it
+	}
+}
+
 // Await has a task do the job when there is something to read, or the deadline has passed, or the socket was closed. Until then
 // nobody may read.
 func (d *descriptor) Await(job func(*Task)) {

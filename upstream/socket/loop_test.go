@@ -208,6 +208,35 @@ func TestDescriptor_KnowsWithoutAsking(t *testing.T) {
 	}
 }
 
+// TestDescriptor_AwaitsWithoutMemory: AwaitRead returns when there is something, and leaves it there.
+func TestDescriptor_AwaitsWithoutMemory(t *testing.T) {
+	near, far := ends(t)
+	for _, text := range []string{"first", "second"} {
+		done := make(chan struct{})
+		go func() { // ends when something has come
+			near.AwaitRead()
+			close(done)
+		}()
+		for near.in.state.Load() != awaited {
+			runtime.Gosched()
+		}
+		_, _ = far.Write([]byte(text))
+		<-done
+		buf := make([]byte, 10)
+		if n, errno := near.receive(buf); errno != 0 || string(buf[:n]) != text {
+			t.Errorf("got %q, error %d after the wait, want %q", buf[:max(n, 0)], errno, text)
+		}
+		near.in.take()
+	}
+	_ = near.SetReadDeadline(time.Unix(1, 0))
+	near.AwaitRead()
+	if n, err := near.Read(make([]byte, 10)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %d bytes and %v after the deadline", n, err)
+	}
+	near.Close()
+	near.AwaitRead()
+}
+
 func TestDescriptor_LearnsOfTheEnd(t *testing.T) {
 	near, far := ends(t)
 	far.Close()

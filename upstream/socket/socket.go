@@ -20,6 +20,7 @@ type own interface {
 	WriteNow(pieces *net.Buffers) int64
 	Bind(t *Task)
 	ReadAside(p []byte) (int, error)
+	AwaitRead()
 	Untouched() bool
 	MayHaveEnded() bool
 	Await(job func(*Task))
@@ -74,6 +75,14 @@ func (s *Socket) ReadAside(p []byte) (int, error) {
 		return s.own.ReadAside(p)
 	}
 	return s.Read(p)
+}
+
+// AwaitRead waits until there is something to read, the read deadline has passed or the socket was closed, so that the memory to read
+// into need not be there before; the Read that follows finds which it was. A socket that no loop waits for does not wait here.
+func (s *Socket) AwaitRead() {
+	if s.own != nil {
+		s.own.AwaitRead()
+	}
 }
 
 // Untouched says that nothing has come since the last Read, as far as is known without asking the system; if it is not
