@@ -25,7 +25,7 @@ func (ex *Exchange) Finish(err error) {
 	if err != nil {
 		ex.Truncated = true
 	}
-	ex.End = time.Now()
+	ex.End = ex.now()
 	if ex.front == nil {
 		return
 	}
@@ -35,4 +35,12 @@ func (ex *Exchange) Finish(err error) {
 	for _, observe := range ex.front.observers {
 		observe(ex)
 	}
+}
+
+// now returns the time. Beside that of the beginning, it asks the wall clock only after a while, in which it may have been set.
+func (ex *Exchange) now() time.Time {
+	if took := time.Since(ex.Start); took < time.Second {
+		return ex.Start.Add(took)
+	}
+	return time.Now()
 }

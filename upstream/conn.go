@@ -192,14 +192,15 @@ func (c *Conn) due(armed time.Time, timeout time.Duration) (deadline time.Time, 
 }
 
 // due says whether the armed deadline does not fit a wait of timeout that begins now, and which one does. Timeouts
-// of less than ten times the slack are armed exactly.
+// of less than ten times the slack are armed exactly. The wall clock is asked only for a deadline that is to be armed.
 func due(armed time.Time, timeout time.Duration) (deadline time.Time, late bool) {
-	wanted := time.Now().Add(timeout)
 	if timeout < 10*slack {
-		return wanted, true
+		return time.Now().Add(timeout), true
 	}
-	ahead := armed.Sub(wanted)
-	return wanted.Add(slack), ahead < 0 || ahead > slack
+	if left := time.Until(armed); timeout <= left && left <= timeout+slack {
+		return armed, false
+	}
+	return time.Now().Add(timeout + slack), true
 }
 
 // fail classifies an error of the connection.

@@ -28,15 +28,15 @@ func (p *Peer) takeIdle(timeouts Timeouts) *Conn {
 	}
 }
 
-// putIdle keeps c for the next request, unless there are enough idle connections, the peer's process has gone or is unhealthy,
+// putIdle keeps c from now on for the next request, unless there are enough idle connections, the peer's process has gone or is unhealthy,
 // or the group was closed.
-func (p *Peer) putIdle(c *Conn) bool {
+func (p *Peer) putIdle(c *Conn, now time.Time) bool {
 	g := p.group
 	if g.idle.Add(1) > int64(g.keepalive) {
 		g.idle.Add(-1)
 		return false
 	}
-	c.idleSince = time.Now()
+	c.idleSince = now
 	c.net.Bind(nil) // whoever closes it waits for itself
 	p.idleMu.Lock()
 	// Asked under the lock: whoever sets these calls CloseIdle afterwards.

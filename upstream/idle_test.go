@@ -23,7 +23,7 @@ func TestGroup_ClosesWhatIsIdleForTooLong(t *testing.T) {
 		p := g.Peers()[0]
 		put := func() net.Conn {
 			ours, theirs := net.Pipe()
-			if !p.putIdle(&Conn{peer: p, net: socket.New(ours)}) {
+			if !p.putIdle(&Conn{peer: p, net: socket.New(ours)}, time.Now()) {
 				t.Fatal("not kept")
 			}
 			return theirs

@@ -121,9 +121,12 @@ func Exhausted(err error) bool {
 
 // Release ends the lease, but not the slot. A Reusable connection goes to the idle ones if the group keeps connections, has room, and the
 // connection may carry one more request; every other is closed.
-func (c *Conn) Release(fate Fate) {
+func (c *Conn) Release(fate Fate) { c.ReleaseAt(time.Now(), fate) }
+
+// ReleaseAt is Release for a holder that knows what time it is.
+func (c *Conn) ReleaseAt(now time.Time, fate Fate) {
 	p := c.peer
-	if fate == Reusable && !c.upgraded && c.requests < p.group.keepaliveRequests && !c.canceled.Load() && p.putIdle(c) {
+	if fate == Reusable && !c.upgraded && c.requests < p.group.keepaliveRequests && !c.canceled.Load() && p.putIdle(c, now) {
 		return
 	}
 	c.close()

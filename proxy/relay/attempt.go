@@ -188,11 +188,11 @@ func (r *run) release(fate upstream.Fate) {
 	r.free()
 }
 
-// releaseConn gives the connection back; from then on the client's leaving cancels nothing.
+// releaseConn gives the connection back, when the attempt has ended by its record; from then on the client's leaving cancels nothing.
 func (r *run) releaseConn(fate upstream.Fate) {
 	r.ex.OnGone(nil)
 	r.endBusy()
-	r.conn.Release(fate)
+	r.conn.ReleaseAt(r.hint.Now.Add(r.lastAttempt().Response), fate)
 	r.conn = nil
 }
 
