@@ -9,6 +9,7 @@ import (
 // Template is a text with variables in it, such as a log format or the value of a header: nginx's "complex value". Any
 // number of goroutines may use it.
 type Template struct {
+	only  variable // if the whole text is a variable; else nil
 	parts []part
 	fixed int // bytes of all text between the variables
 }
@@ -46,6 +47,9 @@ func CompileTemplate(text string) (*Template, error) {
 		}
 		t.parts = append(t.parts, part{text: plain, value: value, plain: isPlain(lower)})
 		text = after
+	}
+	if len(t.parts) == 1 && t.fixed == 0 {
+		t.only = t.parts[0].value
 	}
 	return t, nil
 }
@@ -122,6 +126,10 @@ func (t *Template) Fixed() int { return t.fixed }
 // Append appends the text with the values of ex; a variable without a value is nothing, as in a header. It does not
 // allocate but to grow dst, for the first $request_id of an exchange and for $sent_http_set_cookie.
 func (t *Template) Append(dst []byte, ex *Exchange) []byte {
+	if t.only != nil {
+		dst, _ = t.only(dst, ex)
+		return dst
+	}
 	for i := range t.parts {
 		p := &t.parts[i]
 		dst = append(dst, p.text...)

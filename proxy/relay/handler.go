@@ -70,7 +70,9 @@ type Setting struct {
 	Name  string
 	Value *proxy.Template
 
-	name []byte // Name, made by New
+	// Made by New, so that all that a request needs of its settings lies side by side.
+	name  []byte
+	value proxy.Template
 }
 
 // Handler sends exchanges to one group with the settings of one location.

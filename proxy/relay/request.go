@@ -40,7 +40,7 @@ func override(base, settings []Setting) []Setting {
 	}
 	merged = append(merged, settings...)
 	for i := range merged {
-		merged[i].name = []byte(merged[i].Name)
+		merged[i].name, merged[i].value = []byte(merged[i].Name), *merged[i].Value
 	}
 	return merged
 }
@@ -127,9 +127,6 @@ func (s *bodyStream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// span is a part of run.scratch: the value of one field while scratch may still move.
-type span struct{ from, to int }
-
 // buildRequest fills r.req from the exchange; the body is positioned by each attempt.
 func (r *run) buildRequest() {
 	ex, opts := r.ex, &r.h.opts
@@ -142,12 +139,9 @@ func (r *run) buildRequest() {
 	if r.body != nil {
 		req.BodyLength = r.body.Len()
 	}
-	r.fields, r.spans, r.scratch = r.fields[:0], r.spans[:0], r.scratch[:0]
+	r.fields, r.scratch = r.fields[:0], r.scratch[:0]
 	r.expand(opts.SetHeader)
 	r.expand(opts.Params)
-	for i := range r.fields {
-		r.fields[i].Value = r.scratch[r.spans[i].from:r.spans[i].to]
-	}
 	req.Set, req.Params = r.fields[:len(opts.SetHeader)], r.fields[len(opts.SetHeader):]
 	req.Upgrade, req.Trailers = r.upgrade(), ex.Trailers
 }
@@ -169,13 +163,12 @@ func (r *run) upgrade() []byte {
 	return asked
 }
 
-// expand appends the settings with their variables replaced; the values are set when all are there.
+// expand appends the settings with their variables replaced. When scratch grows, the values before stay where they are.
 func (r *run) expand(settings []Setting) {
 	for i := range settings {
-		from := len(r.scratch)
-		r.scratch = settings[i].Value.Append(r.scratch, r.ex)
-		r.spans = append(r.spans, span{from: from, to: len(r.scratch)})
-		r.fields = append(r.fields, upstream.Field{Name: settings[i].name})
+		s, from := &settings[i], len(r.scratch)
+		r.scratch = s.value.Append(r.scratch, r.ex)
+		r.fields = append(r.fields, upstream.Field{Name: s.name, Value: r.scratch[from:]})
 	}
 }
 

@@ -18,8 +18,7 @@ type run struct {
 	body    *buffering.Body // the held request body; nil without one
 	stream  bodyStream      // the request body that is passed on as it arrives
 	fields  []upstream.Field
-	spans   []span
-	scratch []byte // the values of fields
+	scratch []byte // the end of the memory of the values of fields
 	early   []byte // a 103 for the client
 
 	hint    balancer.Hint // Now is when the present attempt began
