@@ -24,9 +24,9 @@ func (ex *Exchange) addFields() {
 		if !usual && !f.Always {
 			continue
 		}
-		ex.text = httpfield.Clean(f.Value.Append(ex.text[:0], ex), 0)
-		if len(ex.text) > 0 {
-			ex.Response.AddBytesV(f.Name, ex.text)
+		ex.Text = httpfield.Clean(f.Value.Append(ex.Text[:0], ex), 0)
+		if len(ex.Text) > 0 {
+			ex.Response.AddBytesV(f.Name, ex.Text)
 		}
 	}
 }

@@ -80,9 +80,10 @@ type Exchange struct {
 	Stderr        []byte        // the last of what the peers have sent in FastCGI's stderr; see AddStderr
 	End           time.Time     // set by Finish
 
+	Text []byte // memory for whoever makes a text about the exchange, until the next one does; kept by Reset
+
 	fields   iter.Seq2[[]byte, []byte] // of fieldsOf; kept by Reset
 	fieldsOf *fasthttp.RequestHeader
-	text     []byte // memory of addFields; kept by Reset
 
 	forward []byte // see PeerTarget
 	hop     hop
@@ -246,6 +247,6 @@ func (ex *Exchange) Gone() bool {
 // Reset prepares the exchange for the next request; the front calls it after Finish. What only grows is kept.
 func (ex *Exchange) Reset() {
 	*ex = Exchange{
-		Attempts: ex.Attempts[:0], Stderr: ex.Stderr[:0], fields: ex.fields, fieldsOf: ex.fieldsOf, text: ex.text,
+		Attempts: ex.Attempts[:0], Stderr: ex.Stderr[:0], fields: ex.fields, fieldsOf: ex.fieldsOf, Text: ex.Text,
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"spillway/proxy"
 )
@@ -50,7 +49,6 @@ type Logger struct {
 	missing  string // stands for a value that an exchange does not have
 	escape   func(line []byte, from int) []byte
 	out      io.Writer
-	lines    sync.Pool // of *[]byte
 }
 
 // New returns a Logger. The error names an unknown variable.
@@ -76,21 +74,16 @@ func New(opts Options) (*Logger, error) {
 	e := &escaper{mode: opts.Escape, room: maxLine - reserve - template.Fixed()}
 	e.findSpecial()
 	l.escape = e.escape
-	l.lines.New = func() any { return new([]byte) }
 	return l, nil
 }
 
 // Observe writes the line of a finished exchange; it is an observer of proxy.Options. A line that Out does not take is lost:
 // nobody could be told but Out itself.
 func (l *Logger) Observe(ex *proxy.Exchange) {
-	line, ok := l.lines.Get().(*[]byte)
-	if !ok {
-		panic("accesslog: the pool holds something else")
-	}
-	*line = l.template.AppendEscaped((*line)[:0], ex, l.missing, l.escape)
-	*line = append(*line, lineEnd...)
-	_, _ = l.out.Write(*line)
-	if cap(*line) <= 2*maxLine {
-		l.lines.Put(line)
+	line := l.template.AppendEscaped(ex.Text[:0], ex, l.missing, l.escape)
+	line = append(line, lineEnd...)
+	_, _ = l.out.Write(line)
+	if ex.Text = line[:0]; cap(line) > 2*maxLine {
+		ex.Text = nil
 	}
 }
