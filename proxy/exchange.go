@@ -99,6 +99,7 @@ type Exchange struct {
 type Attempt struct {
 	Upstream     string        // name of the group
 	Peer         string        // address; the group's name when no peer was usable
+	Index        int           // of the peer in its group, by upstream.Peer.Index
 	Hop          int           // how many internal redirects came before
 	Run          uint64        // the peer's process, by upstream.Peer.Runs; 0: there was none
 	Began        time.Time     // when the peer was chosen

@@ -73,8 +73,13 @@ func newUpstream(name string) *upstream {
 	return u
 }
 
-func (u *upstream) find(address string) *peer {
-	for _, p := range *u.peers.Load() {
+// find returns the counters of a peer, nil if there are none; it looks first where they were made for the group's peer of that index.
+func (u *upstream) find(address string, index int) *peer {
+	peers := *u.peers.Load()
+	if index < len(peers) && peers[index].address == address {
+		return peers[index]
+	}
+	for _, p := range peers {
 		if p.address == address {
 			return p
 		}
@@ -85,7 +90,7 @@ func (u *upstream) find(address string) *peer {
 // add makes the counters of a peer; the caller holds Metrics.mu.
 func (u *upstream) add(address string) {
 	old := *u.peers.Load()
-	if u.find(address) != nil || len(old) >= maxSeries {
+	if u.find(address, 0) != nil || len(old) >= maxSeries {
 		return
 	}
 	next := slices.Concat(old, []*peer{{address: address}})

@@ -114,7 +114,7 @@ func (m *Metrics) observeAttempts(ex *proxy.Exchange, last *upstream) {
 		if i > 0 && a.Hop == ex.Attempts[i-1].Hop {
 			u.retries.Add(1)
 		}
-		if p := m.peer(u, a.Peer); p != nil {
+		if p := m.peer(u, a); p != nil {
 			p.codes.add(a.Status)
 		}
 		if a.Connect >= 0 {
@@ -139,11 +139,11 @@ func (m *Metrics) upstream(name string) *upstream {
 	return all[""]
 }
 
-// peer returns the counters of an address, nil beyond maxSeries.
-func (m *Metrics) peer(u *upstream, address string) *peer {
-	if p := u.find(address); p != nil {
+// peer returns the counters of an attempt's peer, nil beyond maxSeries.
+func (m *Metrics) peer(u *upstream, a *proxy.Attempt) *peer {
+	if p := u.find(a.Peer, a.Index); p != nil {
 		return p
 	}
-	m.Expect(u.name, address)
-	return u.find(address)
+	m.Expect(u.name, a.Peer)
+	return u.find(a.Peer, a.Index)
 }

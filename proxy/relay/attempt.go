@@ -85,7 +85,7 @@ func (r *run) try() (again bool, err error) {
 func (r *run) exchangeHeads(visited visit, now time.Time, fresh bool) *upstream.Error {
 	opts, ex := &r.h.opts, r.ex
 	ex.Attempts = append(ex.Attempts, proxy.Attempt{
-		Upstream: opts.Group.Name(), Peer: r.peer.Address(), Hop: ex.Hops(), Run: visited.run, Began: now,
+		Upstream: opts.Group.Name(), Peer: r.peer.Address(), Index: r.peer.Index(), Hop: ex.Hops(), Run: visited.run, Began: now,
 		Connect: noTime, Head: noTime, Response: noTime,
 	})
 	record := r.lastAttempt()
