@@ -247,7 +247,7 @@ func (ex *Exchange) Gone() bool {
 
 // Reset prepares the exchange for the next request; the front calls it after Finish. What only grows is kept.
 func (ex *Exchange) Reset() {
-	*ex = Exchange{
-		Attempts: ex.Attempts[:0], Stderr: ex.Stderr[:0], fields: ex.fields, fieldsOf: ex.fieldsOf, Text: ex.Text,
-	}
+	attempts, stderr, text, fields, fieldsOf := ex.Attempts[:0], ex.Stderr[:0], ex.Text, ex.fields, ex.fieldsOf
+	*ex = Exchange{} // cleared where it is; one with values in it would be made elsewhere, and copied
+	ex.Attempts, ex.Stderr, ex.Text, ex.fields, ex.fieldsOf = attempts, stderr, text, fields, fieldsOf
 }
