@@ -11,7 +11,7 @@ import (
 
 // answer is one response on a connection, and its Response.Body; it is the Conn's State.
 //
-//  1. begin, readHead: raw bytes go into Response.Buf, behind the standard output found so far
+//  1. begin, readHead: raw bytes go into Response.Buf, behind the standard output found so far; what is before it is cut off
 //  2. Read: the same into the caller's memory, for what is left of the body
 //  3. conclude: what the end of the records, or of the connection, means
 type answer struct {
@@ -66,25 +66,31 @@ func (a *answer) feed() error {
 // readHead reads until the head is complete.
 func (a *answer) readHead() error {
 	resp := a.resp
+	buf := resp.Buf
 	for have := 0; ; {
-		if have == len(resp.Buf) {
+		if have == len(buf) {
 			return upstream.TooBigHeader()
 		}
 		if err := a.feed(); err != nil {
 			return a.lostHead(err)
 		}
-		n, err := a.conn.Read(resp.Buf[have:])
+		n, err := a.conn.Read(buf[have:])
 		if err != nil {
 			return a.lostHead(err)
 		}
-		n, recordErr := a.records.decode(resp.Buf[have:have+n], resp.Stderr)
+		from, n, recordErr := a.records.decode(buf[have:have+n], resp.Stderr)
+		if have == 0 {
+			buf = buf[from:] // nearly always: nothing is moved
+		} else {
+			copy(buf[have:], buf[have+from:have+from+n])
+		}
 		have += n
-		size, err := a.head.Parse(resp, resp.Buf[:have])
+		size, err := a.head.Parse(resp, buf[:have])
 		switch {
 		case err != nil:
 			return err
 		case size > 0:
-			return a.startBody(size, have, recordErr)
+			return a.startBody(buf, size, have, recordErr)
 		case recordErr != nil:
 			return recordErr
 		case a.records.ended || a.records.stdoutClosed:
@@ -124,18 +130,18 @@ func (a *answer) headless(have int) error {
 	return failed
 }
 
-// startBody hands over what of the body came with the head, and what can be had without waiting: resp.Buf has have bytes
-// of standard output, the head are the first size of them. err is what was wrong with the records so far.
-func (a *answer) startBody(size, have int, err error) error {
+// startBody hands over what of the body came with the head, and what can be had without waiting: buf has have bytes of standard
+// output, the head are the first size of them. err is what was wrong with the records so far.
+func (a *answer) startBody(buf []byte, size, have int, err error) error {
 	resp := a.resp
 	a.conn.Phase = upstream.ReadingBody
 	a.rest.Begin(resp)
-	for err == nil && !a.records.ended && have < len(resp.Buf) && a.conn.Readable() {
+	for err == nil && !a.records.ended && have < len(buf) && a.conn.Readable() {
 		var n int
-		n, err = a.receive(resp.Buf[have:])
+		n, err = a.receive(buf[have:])
 		have += n
 	}
-	resp.Prefix = resp.Buf[size : size+a.rest.Take(resp, have-size)]
+	resp.Prefix = buf[size : size+a.rest.Take(resp, have-size)]
 	if resp.Head && err == nil && !a.records.ended {
 		err = io.EOF // nothing more is for the client; an application that sends a body even so may never end
 	}
@@ -156,7 +162,8 @@ func (a *answer) receive(p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return a.records.decode(p[:n], a.resp.Stderr)
+	from, n, err := a.records.decode(p[:n], a.resp.Stderr)
+	return copy(p, p[from:from+n]), err
 }
 
 // Read reads what the peer has sent of the body, waiting when there is nothing. The error is io.EOF or an *upstream.Error.

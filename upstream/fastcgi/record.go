@@ -45,11 +45,13 @@ type records struct {
 // reset prepares for another response.
 func (d *records) reset() { *d = records{end: d.end[:0], stderr: d.stderr[:0]} }
 
-// decode moves the standard output in p to the start of p and returns its length. Lines of standard error go to log. It
-// stops at the end of the request, or with an error at what the peer should not have sent.
-func (d *records) decode(p []byte, log func([]byte)) (n int, err error) {
-	rest := p
-	for len(rest) > 0 && !d.ended {
+// decode finds the standard output in p: n bytes, from a place on. What comes first stays where it is, and what comes later is moved
+// behind it. Lines of standard error go to log. It stops at the end of the request, or with an error at what the peer should not
+// have sent.
+func (d *records) decode(p []byte, log func([]byte)) (from, n int, err error) {
+	at := 0
+	for at < len(p) && !d.ended {
+		rest := p[at:]
 		var k int
 		switch {
 		case d.have < headerSize:
@@ -59,24 +61,31 @@ func (d *records) decode(p []byte, log func([]byte)) (n int, err error) {
 			}
 		case d.content > 0:
 			k = min(d.content, len(rest))
-			n += d.take(p[n:], rest[:k])
+			switch {
+			case d.header[1] != typeStdout:
+				d.keep(rest[:k])
+			case n == 0:
+				from, n = at, k
+			default:
+				n += copy(p[from+n:], rest[:k])
+			}
 			d.content -= k
 		default:
 			k = min(d.padding, len(rest))
 			d.padding -= k
 		}
 		if err != nil {
-			return n, err
+			return from, n, err
 		}
-		rest = rest[k:]
+		at += k
 		if d.have == headerSize && d.content == 0 && d.padding == 0 {
 			if err := d.close(log); err != nil {
-				return n, err
+				return from, n, err
 			}
 		}
 	}
-	d.extra = len(rest) > 0
-	return n, nil
+	d.extra = at < len(p)
+	return from, n, nil
 }
 
 // open looks at the header of a record (section 3.3), in nginx's order and words.
@@ -101,17 +110,14 @@ func (d *records) open() error {
 	return nil
 }
 
-// take moves standard output to dst and returns its length; it keeps what other records contain.
-func (d *records) take(dst, content []byte) int {
+// keep keeps what a record contains that is no standard output.
+func (d *records) keep(content []byte) {
 	switch d.header[1] {
-	case typeStdout:
-		return copy(dst, content)
 	case typeStderr:
 		d.stderr = append(d.stderr, content[:min(len(content), stderrLimit-len(d.stderr))]...)
 	case typeEndRequest:
 		d.end = append(d.end, content[:min(len(content), 8-len(d.end))]...)
 	}
-	return 0
 }
 
 // close ends a record.

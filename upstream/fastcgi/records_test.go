@@ -17,8 +17,8 @@ func decodeAll(wire string, cut int) (out string, lines []string, d *records, er
 	log := func(line []byte) { lines = append(lines, string(line)) }
 	for _, part := range []string{wire[:cut], wire[cut:]} {
 		p := []byte(part)
-		n, partErr := d.decode(p, log)
-		out += string(p[:n])
+		from, n, partErr := d.decode(p, log)
+		out += string(p[from : from+n])
 		if partErr != nil {
 			return out, lines, d, partErr
 		}
