@@ -1,8 +1,10 @@
 package buffering
 
 import (
+	"errors"
 	"io"
 	"net"
+	"os"
 )
 
 // The flow of the deliver side:
@@ -11,7 +13,7 @@ import (
 //  2. It is written to the client, with no lock held.
 //  3. delivered counts it, gives empty buffers and an empty file back, and lets the fill side go on.
 
-// section is what goes to the client next: memory, or a part of the file.
+// section is what goes to the client next: memory, or all that is in the file.
 type section struct {
 	pieces [][]byte // borrowed from buffers of out, valid until delivered
 	file   *spillFile
@@ -26,11 +28,18 @@ type flusher = interface{ Flush() error }
 // fill side may call it until its own end, even if WriteTo has just returned.
 type asked = interface{ Writable() bool }
 
+// fileSender is a writer that takes n bytes of a file from offset on without their passing through memory of ours, such as a
+// connection. It may take fewer without an error; if it can take none so, the error is errors.ErrUnsupported. What it has taken may
+// still be on its way, and must not change in the file.
+type fileSender = interface {
+	SendFile(file *os.File, offset, n int64) (int64, error)
+}
+
 // WriteTo delivers the body to w until its end and returns the number of bytes that w took. Each piece is written as
 // soon as it is there; a writer with a Flush method is flushed before every wait. Several buffers go in one vectored
-// write, up to BusySize bytes and 64 KiB. The fill side asks a writer with a method Writable() bool before it spills, which
-// may be when WriteTo has just returned. The error is that of w, that of the fill side if the body was cut, that of Abort,
-// or that of the spill file.
+// write, up to BusySize bytes and 64 KiB. A writer with the method of a fileSender sends what is in the file itself. The fill side
+// asks a writer with a method Writable() bool before it spills, which may be when WriteTo has just returned. The error is that of w,
+// that of the fill side if the body was cut, that of Abort, or that of the spill file.
 func (p *Pipe) WriteTo(w io.Writer) (int64, error) {
 	out, _ := w.(flusher)
 	client, _ := w.(asked)
@@ -48,7 +57,7 @@ func (p *Pipe) WriteTo(w io.Writer) (int64, error) {
 		if next.length == 0 {
 			return total, nil
 		}
-		n, err := p.write(w, next)
+		n, err := p.write(w, next, limit)
 		total += n
 		p.delivered(next, n)
 		if err != nil {
@@ -71,22 +80,23 @@ func (p *Pipe) Read(b []byte) (int, error) {
 	if next.length == 0 {
 		return 0, io.EOF
 	}
+	n := 0
 	if next.file != nil {
-		if err := next.file.readAt(b[:next.length], next.offset); err != nil {
+		n = int(min(next.length, int64(len(b))))
+		if err := next.file.readAt(b[:n], next.offset); err != nil {
 			p.Abort(err)
 			return 0, err
 		}
 	}
-	n := 0
 	for _, piece := range next.pieces {
 		n += copy(b[n:], piece)
 	}
-	p.delivered(next, next.length)
-	return int(next.length), nil
+	p.delivered(next, int64(n))
+	return n, nil
 }
 
-// next waits for bytes and takes limit of them at most; delivered must follow. An empty
-// section means that the body is complete and all of it was delivered.
+// next waits for bytes and takes limit of them at most, if they are in memory; delivered must follow. An empty section means that
+// the body is complete and all of it was delivered.
 func (p *Pipe) next(limit int64, out flusher) (section, error) {
 	flushed := out == nil
 	p.mu.Lock()
@@ -127,7 +137,7 @@ func (p *Pipe) take(limit int64) section {
 		return next
 	}
 	if p.fileR < p.fileW {
-		return section{file: p.file, offset: p.fileR, length: min(p.fileW-p.fileR, limit)}
+		return section{file: p.file, offset: p.fileR, length: p.fileW - p.fileR}
 	}
 	if p.moving {
 		return section{} // the buffers that are being spilled come before those of in
@@ -158,11 +168,11 @@ func (p *Pipe) taken(limit int64) section {
 	return section{pieces: p.pieces, length: length}
 }
 
-// write writes a section and returns how much of it w took.
-func (p *Pipe) write(w io.Writer, next section) (int64, error) {
+// write writes a section, or limit bytes of it at least, and returns how much of it w took.
+func (p *Pipe) write(w io.Writer, next section, limit int64) (int64, error) {
 	switch {
 	case next.file != nil:
-		return p.writeFromFile(w, next)
+		return p.writeFromFile(w, next, limit)
 	case len(next.pieces) == 1:
 		return writeAll(w, next.pieces[0])
 	default:
@@ -170,10 +180,16 @@ func (p *Pipe) write(w io.Writer, next section) (int64, error) {
 	}
 }
 
-// writeFromFile reads the section back through a buffer, beyond the budget if need be: without it the body could not
-// be delivered.
-func (p *Pipe) writeFromFile(w io.Writer, next section) (int64, error) {
-	b := p.opts.Arena.Get(int(next.length))
+// writeFromFile has the system send the section, or reads a part of it back through a buffer, beyond the budget if need be:
+// without it the body could not be delivered.
+func (p *Pipe) writeFromFile(w io.Writer, next section, limit int64) (int64, error) {
+	if direct, ok := w.(fileSender); ok {
+		n, err := direct.SendFile(next.file.file, next.offset, next.length)
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return n, err
+		}
+	}
+	b := p.opts.Arena.Get(int(min(next.length, limit)))
 	defer p.opts.Arena.Put(b)
 	if err := next.file.readAt(b.B, next.offset); err != nil {
 		return 0, err
@@ -228,16 +244,20 @@ func (p *Pipe) emptyBuffers(n int64) {
 	}
 }
 
-// emptyFile gives the space of the file back once all of it was delivered. mu is held, but not while the file changes.
+// emptyFile gives the space of the file back once all of it was delivered, and lets it be used again: what was sent from there and has
+// not arrived keeps the memory that it is in. Space that the system does not take back is not used again for that reason. mu is held,
+// but not while the file changes.
 func (p *Pipe) emptyFile() {
 	if p.fileR < p.fileW || p.moving {
 		return
 	}
 	p.moving = true
 	p.mu.Unlock()
-	p.file.cut(0)
+	emptied := p.file.cut(0)
 	p.mu.Lock()
 	p.moving = false
-	p.fileR, p.fileW = 0, 0
+	if emptied {
+		p.fileR, p.fileW = 0, 0
+	}
 	p.wakeFill()
 }

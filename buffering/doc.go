@@ -27,6 +27,9 @@
 // space given back to the disk budget each time that the client has caught up with it (nginx only ever lets it grow),
 // so max_temp_file_size bounds what is in it, not what passes through it.
 //
+// What is in the file does not pass through memory again on its way to a client that can send it from there, such as a connection on
+// Linux: other clients get it as much at a time as they do from memory.
+//
 // A disk that is full, a folder that is gone or a budget that is used up costs no response: the fill side waits for the
 // client (it stalls), and tries the disk again a second later at the earliest.
 //

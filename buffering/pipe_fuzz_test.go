@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,6 +21,7 @@ func FuzzPipe(f *testing.F) {
 	f.Add([]byte{2, 1, 1, 10, 1, 9, 0, 1}, []byte{9, 8, 7, 6, 255, 254, 100, 100, 100}, []byte{3, 130, 9, 40, 0})
 	f.Add([]byte{1, 1, 0, 0, 0, 0, 3, 0}, []byte{255, 1, 255}, []byte{})
 	f.Add([]byte{3, 3, 3, 255, 0, 4, 5, 2}, []byte{255, 255, 255, 255, 255}, []byte{250, 250, 0, 0, 1})
+	f.Add([]byte{2, 1, 1, 255, 1, 0, 0, 3}, []byte{255, 254, 255, 254, 255, 254, 100, 100, 100}, []byte{200, 31, 32, 250, 200, 31, 30})
 	folder := f.TempDir()
 	f.Fuzz(func(t *testing.T, limits, peer, client []byte) {
 		if len(limits) < 8 || len(peer) > 200 || len(client) > 200 {
@@ -68,7 +70,11 @@ func runModel(t *testing.T, folder string, setup, peer, client []byte) {
 	}
 	filled := make(chan error, 1)
 	go func() { filled <- p.Fill(&modelPeer{m, peer}) }() // ends with its script, or when the client is lost
-	n, err := p.WriteTo(&modelClient{m, client})
+	var w io.Writer = &modelClient{m, client}
+	if setup[7]%4 >= 2 {
+		w = &modelFileClient{modelClient{m, client}}
+	}
+	n, err := p.WriteTo(w)
 	if n != int64(m.taken) {
 		t.Errorf("got %d bytes counted, want the %d that the client took", n, m.taken)
 	}
@@ -173,15 +179,45 @@ func (c *modelClient) Write(b []byte) (int, error) {
 	if busy := c.limits.BusySize; busy > 0 && int64(len(b)) > busy {
 		c.t.Errorf("got a write of %d bytes, want %d at most", len(b), busy)
 	}
-	if len(c.script) > 0 {
-		step := c.script[0]
-		c.script = c.script[1:]
-		if step == 30 {
-			return c.check(b[:len(b)/2]), errClientGone
-		}
-		time.Sleep(time.Duration(step) * time.Millisecond)
+	step := c.step()
+	if step == 30 {
+		return c.check(b[:len(b)/2]), errClientGone
 	}
+	time.Sleep(time.Duration(step) * time.Millisecond)
 	return c.check(b), nil
+}
+
+func (c *modelClient) step() byte {
+	if len(c.script) == 0 {
+		return 0
+	}
+	step := c.script[0]
+	c.script = c.script[1:]
+	return step
+}
+
+// modelFileClient takes what is in the file itself: half of it after the step 31, and nothing after 32, when it has to be read.
+type modelFileClient struct{ modelClient }
+
+func (c *modelFileClient) SendFile(file *os.File, offset, n int64) (int64, error) {
+	c.checkLimits()
+	step := c.step()
+	if step == 32 {
+		return 0, errors.ErrUnsupported
+	}
+	time.Sleep(time.Duration(step) * time.Millisecond)
+	b := make([]byte, n)
+	if _, err := file.ReadAt(b, offset); err != nil {
+		c.t.Errorf("got %v for %d bytes at %d of the file", err, n, offset)
+	}
+	switch step {
+	case 30:
+		return int64(c.check(b[:n/2])), errClientGone
+	case 31:
+		return int64(c.check(b[:(n+1)/2])), nil
+	default:
+		return int64(c.check(b)), nil
+	}
 }
 
 func (c *modelClient) check(b []byte) int {

@@ -55,6 +55,9 @@ func TestPipe_FileThatCannotBeEmptiedStaysAccountedFor(t *testing.T) {
 		if dir.InUse() == 0 {
 			t.Error("got no bytes on disk accounted for, want those that could not be given back")
 		}
+		if p.fileW == 0 || p.fileR != p.fileW {
+			t.Errorf("got %d to %d of the file in use, want that its space is not used again", p.fileR, p.fileW)
+		}
 		p.Free()
 		if dir.InUse() != 0 {
 			t.Errorf("got %d bytes on disk at the end, want 0", dir.InUse())

@@ -68,17 +68,19 @@ func (f *spillFile) readAt(b []byte, offset int64) error {
 	return fmt.Errorf("read spill file %s: %w", f.path(), err)
 }
 
-// cut gives the space beyond size back, without waiting for the close. Where that fails the space stays accounted for.
-func (f *spillFile) cut(size int64) {
+// cut gives the space beyond size back, without waiting for the close, and says whether it did. Where that fails the space stays
+// accounted for.
+func (f *spillFile) cut(size int64) bool {
 	if f.size <= size {
-		return
+		return true
 	}
 	if f.file.Truncate(size) != nil {
 		f.dir.errors.Add(1)
-		return
+		return false
 	}
 	f.dir.release(f.size - size)
 	f.size = size
+	return true
 }
 
 // close ends the file; it leaves no trace.

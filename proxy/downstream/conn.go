@@ -208,13 +208,10 @@ const minRate = 256
 func (c *conn) write(p []byte) (int, error) {
 	written := 0
 	for {
-		due := c.l.clock.Load() + int64(c.l.limits.Load().SendTimeout)
-		c.writeDue.Store(due)
+		due := c.beginWrite()
 		n, err := c.Write(p[written:])
-		c.writeDue.Store(0)
 		written += n
-		c.sent += int64(n)
-		if err == nil || !c.mayGoOn(err, int64(n), due) {
+		if !c.goesOn(err, int64(n), due) {
 			return written, err
 		}
 	}
@@ -224,16 +221,40 @@ func (c *conn) write(p []byte) (int, error) {
 func (c *conn) writeAll(pieces *net.Buffers) (int64, error) {
 	written := int64(0)
 	for {
-		due := c.l.clock.Load() + int64(c.l.limits.Load().SendTimeout)
-		c.writeDue.Store(due)
+		due := c.beginWrite()
 		n, err := c.WriteBuffers(pieces)
-		c.writeDue.Store(0)
 		written += n
-		c.sent += n
-		if err == nil || !c.mayGoOn(err, n, due) {
+		if !c.goesOn(err, n, due) {
 			return written, err
 		}
 	}
+}
+
+// sendFile sends n bytes of a file, see Socket.SendFile.
+func (c *conn) sendFile(file *os.File, offset, n int64) (int64, error) {
+	written := int64(0)
+	for {
+		due := c.beginWrite()
+		m, err := c.SendFile(file, offset+written, n-written)
+		written += m
+		if !c.goesOn(err, m, due) {
+			return written, err
+		}
+	}
+}
+
+// beginWrite returns when the sweeper ends the write that follows.
+func (c *conn) beginWrite() int64 {
+	due := c.l.clock.Load() + int64(c.l.limits.Load().SendTimeout)
+	c.writeDue.Store(due)
+	return due
+}
+
+// goesOn counts what a write has sent, and says whether the rest is to be tried.
+func (c *conn) goesOn(err error, n, due int64) bool {
+	c.writeDue.Store(0)
+	c.sent += n
+	return err != nil && c.mayGoOn(err, n, due)
 }
 
 // mayGoOn says whether a write that ended early may go on: the deadline was for an earlier one, or n is enough for the

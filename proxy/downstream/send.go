@@ -217,6 +217,23 @@ func (s *sender) write(p []byte) (int, error) {
 	return int(s.sent - before), err
 }
 
+// SendFile sends a piece of the body that is n bytes of a file, see Socket.SendFile: at once, and without framing.
+func (s *sender) SendFile(file *os.File, offset, n int64) (int64, error) {
+	if s.pace.rate > 0 || s.chunked || !s.tried {
+		return 0, errors.ErrUnsupported
+	}
+	if s.left >= 0 && n > s.left {
+		return 0, errLong
+	}
+	s.wait()
+	n, err := s.c.sendFile(file, offset, n)
+	s.sent += n
+	if s.left >= 0 {
+		s.left -= n
+	}
+	return n, err
+}
+
 // Flush sends the head if it has not left yet: a body that comes piece by piece may be a long time in coming.
 func (s *sender) Flush() error {
 	if s.tried {

@@ -1,4 +1,4 @@
 package downstream_test
 
-// knowsWhenItWaits: a client that keeps up is known to.
-const knowsWhenItWaits = true
+// hasLoops: a client that keeps up is known to, and what it gets from a file does not pass through memory of ours.
+const hasLoops = true

@@ -2,5 +2,5 @@
 
 package downstream_test
 
-// knowsWhenItWaits: every client is taken for one that may not keep up.
-const knowsWhenItWaits = false
+// hasLoops: every client is taken for one that may not keep up, and files are read.
+const hasLoops = false

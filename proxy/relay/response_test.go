@@ -84,6 +84,23 @@ func TestHandler_FreesPeerFromSlowClient(t *testing.T) {
 	}
 }
 
+// TestHandler_ClientLeavesWhatIsInTheFile: after a part of it.
+func TestHandler_ClientLeavesWhatIsInTheFile(t *testing.T) {
+	body := pattern(1, 24<<20)
+	peer := serve(t, upstreamtest.HTTP{}, answer(upstreamtest.Answer{Body: body}))
+	r := start(t, setup{peers: at(peer.Addr())})
+	c := r.connect().send(request("GET", "/", ""))
+	until(t, "the peer is free", func() bool { return len(peer.Requests()) == 1 && r.idlePeers() })
+	got := make([]byte, 12<<20)
+	if _, err := io.ReadFull(c.head("GET").Body, got); err != nil || !bytes.Equal(got, body[:len(got)]) {
+		t.Errorf("got other bytes, or %v", err)
+	}
+	c.Close()
+	if rec := r.next(); rec.Spilled == 0 || !rec.Truncated || rec.Attempts[0].ReceivedBody != int64(len(body)) {
+		t.Errorf("got %+v", rec)
+	}
+}
+
 // TestHandler_HoldsLittleForAPeerThatPauses: besides the buffer with the head, one of the pipe's; and no more where memory is short.
 func TestHandler_HoldsLittleForAPeerThatPauses(t *testing.T) {
 	f := func(size int, budget int64) {

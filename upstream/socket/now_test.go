@@ -2,8 +2,10 @@ package socket_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -86,4 +88,13 @@ func lengthOf(pieces net.Buffers) int64 {
 		n += int64(len(p))
 	}
 	return n
+}
+
+func TestSocket_SendsNoFileWhereItCannot(t *testing.T) {
+	near, far := net.Pipe()
+	defer near.Close()
+	defer far.Close()
+	if n, err := socket.New(near).SendFile(os.Stdin, 0, 1); n != 0 || !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("got %d, %v, want %v", n, err, errors.ErrUnsupported)
+	}
 }

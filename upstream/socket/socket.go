@@ -1,7 +1,9 @@
 package socket
 
 import (
+	"errors"
 	"net"
+	"os"
 	"syscall"
 )
 
@@ -18,6 +20,7 @@ type Socket struct {
 type own interface {
 	WriteBuffers(pieces *net.Buffers) (int64, error)
 	WriteNow(pieces *net.Buffers) int64
+	SendFile(file *os.File, offset, n int64) (int64, error)
 	Bind(t *Task)
 	ReadAside(p []byte) (int, error)
 	AwaitRead()
@@ -58,6 +61,16 @@ func (s *Socket) WriteNow(pieces *net.Buffers) int64 {
 		return 0
 	}
 	return s.own.WriteNow(pieces)
+}
+
+// SendFile writes n bytes of the file from offset on, as Write does, and the system takes them straight from the file: until they have
+// arrived, nobody may change them there. It returns fewer without an error when the file has no more that the system sends so, and if
+// that is nothing at all, or the socket cannot do it, errors.ErrUnsupported: whoever reads the file learns what is wrong with it.
+func (s *Socket) SendFile(file *os.File, offset, n int64) (int64, error) {
+	if s.own == nil {
+		return 0, errors.ErrUnsupported
+	}
+	return s.own.SendFile(file, offset, n)
 }
 
 // Bind says that the task uses the socket from now on: what has to wait waits in its loop. Nil is a goroutine.
