@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -59,8 +60,8 @@ const maxShed = 32
 func (l *Listener) shed() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	idle := make([]*conn, 0, len(l.conns))
-	for c := range l.conns {
+	idle := make([]*conn, 0, l.conns.count)
+	for c := range l.conns.all() {
 		if phase(c.phase.Load()) == waiting {
 			idle = append(idle, c)
 		}
@@ -74,26 +75,51 @@ func (l *Listener) shed() int {
 	return len(idle)
 }
 
-// addresses has the addresses of a connection as the logs and the applications want them.
+// addresses has the addresses of a connection as the logs and the applications want them. Those of unix sockets are nginx's
+// "unix:", without a port.
 type addresses struct {
 	remoteAddr, remotePort, serverAddr, serverPort string
 }
 
-// addressesOf returns those of a client. This end's are mostly those of the client before.
+const unixAddr = "unix:"
+
+// addressesOf returns those of a client. What is as with the client before is not written anew.
 func (l *Listener) addressesOf(c net.Conn) addresses {
-	a := l.last
-	a.remoteAddr, a.remotePort = splitAddr(c.RemoteAddr())
-	if here := c.LocalAddr(); here != l.here {
-		a.serverAddr, a.serverPort = splitAddr(here)
-		l.here, l.last = here, a
+	a := &l.last
+	if client := addrPort(c.RemoteAddr()); client != l.client {
+		if client.Addr() != l.client.Addr() {
+			a.remoteAddr = addrText(client)
+		}
+		a.remotePort = portText(client)
+		l.client = client
 	}
-	return a
+	if here := addrPort(c.LocalAddr()); here != l.here {
+		a.serverAddr, a.serverPort = addrText(here), portText(here)
+		l.here = here
+	}
+	return *a
 }
 
-// splitAddr returns nginx's "unix:" for what has no port.
-func splitAddr(addr net.Addr) (host, port string) {
-	if tcp, ok := addr.(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr().Unmap().WithZone("").String(), strconv.Itoa(tcp.Port)
+// addrPort is an address of TCP without its zone, and nothing of what is none.
+func addrPort(addr net.Addr) netip.AddrPort {
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
 	}
-	return "unix:", ""
+	at := tcp.AddrPort()
+	return netip.AddrPortFrom(at.Addr().Unmap().WithZone(""), at.Port())
+}
+
+func addrText(at netip.AddrPort) string {
+	if !at.IsValid() {
+		return unixAddr
+	}
+	return at.Addr().String()
+}
+
+func portText(at netip.AddrPort) string {
+	if !at.IsValid() {
+		return ""
+	}
+	return strconv.Itoa(int(at.Port()))
 }

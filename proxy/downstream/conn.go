@@ -15,15 +15,16 @@ import (
 
 // conn is the connection of a client. See turn.go for who serves it.
 type conn struct {
-	*socket.Socket
+	socket.Socket
 
 	l         *Listener
 	id        uint64       // nginx's *N
 	addresses              // set when it was accepted, read only
+	beside    neighbours   // in Listener.conns
 	*h1                    // the exchange and the memory that it uses; nil between two turns
 	task      *socket.Task // of the present turn; nil: it is a goroutine
-	resting   bool         // the turn ends, and not the connection
 	next      func(*socket.Task)
+	resting   bool // the turn ends, and not the connection
 
 	// The reading side: who reads the head, then whoever reads the body.
 	at       place

@@ -105,7 +105,7 @@ func (l *Listener) drain() {
 }
 
 func (l *Listener) noteEmpty() {
-	if l.stopped && len(l.conns) == 0 && !l.finished {
+	if l.stopped && l.conns.count == 0 && !l.finished {
 		l.finished = true
 		close(l.empty)
 	}
@@ -115,7 +115,7 @@ func (l *Listener) noteEmpty() {
 func (l *Listener) interrupt() (found bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for c := range l.conns {
+	for c := range l.conns.all() {
 		if phase(c.phase.Load()) == upgraded {
 			c.interrupt()
 			found = true
@@ -128,7 +128,7 @@ func (l *Listener) interrupt() (found bool) {
 func (l *Listener) cut() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for c := range l.conns {
+	for c := range l.conns.all() {
 		_ = c.Socket.Close()
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,15 +55,16 @@ type Listener struct {
 	requests     atomic.Uint64
 	acceptErrors atomic.Uint64
 
-	here net.Addr  // this end of the last client that was accepted; who accepts uses it
-	last addresses // with here
+	// Of the client that was accepted last; who accepts uses it.
+	client, here netip.AddrPort // the two ends
+	last         addresses      // as they are written
 
 	accepted chan struct{} // closed when Serve accepts nobody any more
 	stop     chan struct{} // closed by Shutdown, after that
 	empty    chan struct{} // closed when, after that, the last connection is gone
 
 	mu       sync.Mutex // guards all below
-	conns    map[*conn]struct{}
+	conns    conns
 	stopped  bool // stop is closed
 	finished bool // empty is closed
 }
@@ -108,7 +110,7 @@ func New(opts Options) (*Listener, error) {
 		accepted:   make(chan struct{}),
 		stop:       make(chan struct{}),
 		empty:      make(chan struct{}),
-		conns:      map[*conn]struct{}{},
+		last:       addresses{remoteAddr: unixAddr, serverAddr: unixAddr},
 	}
 	l.Update(opts.Limits)
 	l.buffers.New = func() any {
@@ -168,7 +170,7 @@ func (l *Listener) Serve() error {
 
 // add makes a conn of a socket; nil after Shutdown.
 func (l *Listener) add(accepted net.Conn) *conn {
-	c := &conn{Socket: socket.New(accepted), l: l, addresses: l.addressesOf(accepted)}
+	c := &conn{Socket: socket.Of(accepted), l: l, addresses: l.addressesOf(accepted)}
 	c.next = c.turn
 	c.since.Store(l.clock.Load())
 	l.mu.Lock()
@@ -178,14 +180,14 @@ func (l *Listener) add(accepted net.Conn) *conn {
 		return nil
 	}
 	c.id = l.connections.Add(1)
-	l.conns[c] = struct{}{}
+	l.conns.add(c)
 	return c
 }
 
 func (l *Listener) remove(c *conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.conns, c)
+	l.conns.remove(c)
 	l.noteEmpty()
 }
 
@@ -194,8 +196,8 @@ func (l *Listener) Stats() Stats {
 	s := Stats{Accepted: l.connections.Load(), AcceptErrors: l.acceptErrors.Load(), Requests: l.requests.Load()}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s.Active = len(l.conns)
-	for c := range l.conns {
+	s.Active = l.conns.count
+	for c := range l.conns.all() {
 		switch phase(c.phase.Load()) {
 		case reading:
 			s.Reading++

@@ -42,7 +42,7 @@ func (l *Listener) check() {
 	l.clock.Store(now)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for c := range l.conns {
+	for c := range l.conns.all() {
 		c.check(now)
 	}
 }

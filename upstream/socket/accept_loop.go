@@ -151,6 +151,8 @@ func (a *Acceptor) accept() (fd int, err error) {
 		case 0:
 			return int(n), nil
 		case unix.EINTR, unix.ECONNABORTED: // the latter has left again
+		case unix.EAGAIN:
+			return 0, unix.EAGAIN // as it is: each wait begins with it
 		default:
 			return 0, os.NewSyscallError("accept4", errno)
 		}

@@ -24,13 +24,13 @@ func (d *descriptor) receive(p []byte) (int, syscall.Errno) {
 }
 
 // sendOnce writes what the socket takes. One piece goes without the message around it, which the kernel would copy too.
-func (d *descriptor) sendOnce() (uintptr, syscall.Errno) {
+func (d *descriptor) sendOnce(m *message) (uintptr, syscall.Errno) {
 	const flags = unix.MSG_DONTWAIT | unix.MSG_NOSIGNAL
-	if piece := d.message.Iov; d.message.Iovlen == 1 {
+	if piece := m.Iov; m.Iovlen == 1 {
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(d.fd), uintptr(unsafe.Pointer(piece.Base)),
 			uintptr(piece.Len), flags, 0, 0)
 		return n, errno
 	}
-	n, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, uintptr(d.fd), uintptr(unsafe.Pointer(&d.message)), flags)
+	n, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, uintptr(d.fd), uintptr(unsafe.Pointer(&m.Msghdr)), flags)
 	return n, errno
 }

@@ -21,8 +21,8 @@ func (d *descriptor) receive(p []byte) (int, syscall.Errno) {
 }
 
 // sendOnce writes what the socket takes of the first piece.
-func (d *descriptor) sendOnce() (uintptr, syscall.Errno) {
-	n, err := syscall.Write(d.fd, unsafe.Slice(d.message.Iov.Base, d.message.Iov.Len))
+func (d *descriptor) sendOnce(m *message) (uintptr, syscall.Errno) {
+	n, err := syscall.Write(d.fd, unsafe.Slice(m.Iov.Base, m.Iov.Len))
 	return uintptr(max(0, n)), number(err)
 }
 

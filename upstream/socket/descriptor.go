@@ -27,13 +27,7 @@ type descriptor struct {
 
 	local, remote net.Addr
 	network       string
-
-	vector  [maxPieces]unix.Iovec // of the writer
-	message unix.Msghdr           // of vector; Iov and Iovlen are what is left to write
 }
-
-// maxPieces is how many pieces one system call writes: a head and a body, or a few records with their headers.
-const maxPieces = 8
 
 // closed is the bit of users that says so; below it is the number of calls that are using the descriptor's number.
 const closed = 1 << 32

@@ -21,7 +21,7 @@ func (s *Socket) Quiet() bool {
 	if s.own != nil {
 		return s.own.Quiet()
 	}
-	q := &s.quiet
+	q := &s.ask.quiet
 	if q.raw == nil {
 		layer, ok := s.Conn.(*Layer)
 		return ok && layer.Quiet()

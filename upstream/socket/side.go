@@ -11,14 +11,13 @@ import (
 // side is the reading or the writing of a descriptor: whether something has happened that has not been looked at, or who waits
 // for that. One at a time waits.
 type side struct {
-	state atomic.Uint32 // unchanged, changed or awaited
+	state   atomic.Uint32 // unchanged, changed or awaited
+	expired atomic.Bool   // the deadline has passed
 
 	// Who waits, set before the state becomes awaited: a task, a goroutine at wake, or a job that is to be done then.
 	task *Task
 	wake chan struct{}
 	job  func(*Task)
-
-	expired atomic.Bool // the deadline has passed
 
 	mu    sync.Mutex // guards what follows
 	due   time.Time

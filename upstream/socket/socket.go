@@ -11,7 +11,12 @@ import (
 type Socket struct {
 	net.Conn
 
-	own      own // Conn, if a loop waits for it
+	own own  // Conn, if a loop waits for it
+	ask *ask // otherwise
+}
+
+// ask is what Quiet and Writable need of a socket that no loop waits for.
+type ask struct {
 	quiet    quiet
 	writable writable
 }
@@ -34,13 +39,20 @@ type own interface {
 
 // New returns conn as a Socket; a conn that is no socket of the system works as it is.
 func New(conn net.Conn) *Socket {
-	s := &Socket{Conn: conn}
+	s := Of(conn)
+	return &s
+}
+
+// Of is New for who has room for the Socket; copies are the same one.
+func Of(conn net.Conn) Socket {
+	s := Socket{Conn: conn}
 	if s.own, _ = conn.(own); s.own != nil {
 		return s
 	}
+	s.ask = &ask{}
 	if raw, err := s.SyscallConn(); err == nil {
-		s.quiet.bind(raw)
-		s.writable.bind(raw)
+		s.ask.quiet.bind(raw)
+		s.ask.writable.bind(raw)
 	}
 	return s
 }

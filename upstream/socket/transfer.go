@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -54,18 +55,40 @@ func (d *descriptor) read(p []byte, t *Task) (int, error) {
 	}
 }
 
+// message is what is left to write. It is lent to who writes: a socket that waits has none.
+type message struct {
+	unix.Msghdr // of pieces, from Iov on
+
+	pieces [maxPieces]unix.Iovec
+}
+
+// maxPieces is how many pieces one system call writes: a head and a body, or a few records with their headers.
+const maxPieces = 8
+
+var messages = sync.Pool{New: func() any { return &message{} }}
+
+func newMessage() *message {
+	m, ok := messages.Get().(*message)
+	if !ok {
+		panic("socket: pool of something else")
+	}
+	return m
+}
+
 // Write writes all of p.
 func (d *descriptor) Write(p []byte) (int, error) {
-	d.add(p)
-	return d.flush(true)
+	m := newMessage()
+	m.add(p)
+	return d.flush(m, true)
 }
 
 // WriteBuffers writes all of the pieces in order, and takes off the slice what was written.
 func (d *descriptor) WriteBuffers(pieces *net.Buffers) (int64, error) {
 	written := int64(0)
 	for len(*pieces) > 0 {
-		d.addAll(*pieces)
-		n, err := d.flush(true)
+		m := newMessage()
+		m.addAll(*pieces)
+		n, err := d.flush(m, true)
 		written += int64(n)
 		consume(pieces, n)
 		if err != nil {
@@ -77,8 +100,9 @@ func (d *descriptor) WriteBuffers(pieces *net.Buffers) (int64, error) {
 
 // WriteNow writes what the socket takes at once, see Socket.WriteNow.
 func (d *descriptor) WriteNow(pieces *net.Buffers) int64 {
-	d.addAll(*pieces)
-	n, _ := d.flush(false)
+	m := newMessage()
+	m.addAll(*pieces)
+	n, _ := d.flush(m, false)
 	consume(pieces, n)
 	return int64(n)
 }
@@ -97,41 +121,41 @@ func consume(pieces *net.Buffers, n int) {
 	}
 }
 
-// add appends a piece to the message.
-func (d *descriptor) add(p []byte) {
+// add appends a piece.
+func (m *message) add(p []byte) {
 	if len(p) == 0 {
 		return
 	}
-	piece := &d.vector[d.message.Iovlen]
+	piece := &m.pieces[m.Iovlen]
 	piece.Base = &p[0]
 	piece.SetLen(len(p))
-	d.message.Iovlen++
+	m.Iovlen++
 }
 
 // addAll appends as many pieces as fit.
-func (d *descriptor) addAll(pieces [][]byte) {
-	for i := 0; i < len(pieces) && d.message.Iovlen < maxPieces; i++ {
-		d.add(pieces[i])
+func (m *message) addAll(pieces [][]byte) {
+	for i := 0; i < len(pieces) && m.Iovlen < maxPieces; i++ {
+		m.add(pieces[i])
 	}
 }
 
-// flush writes the message: all of it, or, without waiting and whatever the deadline, what the socket takes at once.
-func (d *descriptor) flush(waits bool) (int, error) {
-	used := d.message.Iovlen
-	if used == 0 {
-		return 0, nil
+// flush writes the message, which is not the caller's any more: all of it, or, without waiting and whatever the deadline, what the
+// socket takes at once.
+func (d *descriptor) flush(m *message, waits bool) (wrote int, err error) {
+	if used := m.Iovlen; used > 0 {
+		m.Iov = &m.pieces[0]
+		wrote, err = d.send(m, waits)
+		clear(m.pieces[:used])
+		m.Msghdr = unix.Msghdr{}
 	}
-	d.message.Iov = &d.vector[0]
-	wrote, err := d.send(waits)
-	clear(d.vector[:used])
-	d.message = unix.Msghdr{}
+	messages.Put(m)
 	if err != nil {
 		err = d.fail("write", err)
 	}
 	return wrote, err
 }
 
-func (d *descriptor) send(waits bool) (wrote int, err error) {
+func (d *descriptor) send(m *message, waits bool) (wrote int, err error) {
 	if !d.hold() {
 		return 0, net.ErrClosed
 	}
@@ -139,12 +163,12 @@ func (d *descriptor) send(waits bool) (wrote int, err error) {
 	if err := d.check(&d.out); err != nil && waits {
 		return 0, err
 	}
-	for d.message.Iovlen > 0 {
-		n, errno := d.sendOnce()
+	for m.Iovlen > 0 {
+		n, errno := d.sendOnce(m)
 		switch errno {
 		case 0:
 			wrote += int(n)
-			d.advance(uint64(n))
+			m.advance(uint64(n))
 		case unix.EINTR:
 		case unix.EAGAIN:
 			if !waits {
@@ -160,19 +184,19 @@ func (d *descriptor) send(waits bool) (wrote int, err error) {
 	return wrote, nil
 }
 
-// advance takes n written bytes off the message.
-func (d *descriptor) advance(n uint64) {
-	for d.message.Iovlen > 0 {
-		first := d.message.Iov
+// advance takes n written bytes off.
+func (m *message) advance(n uint64) {
+	for m.Iovlen > 0 {
+		first := m.Iov
 		if n < first.Len {
 			first.Base = (*byte)(unsafe.Add(unsafe.Pointer(first.Base), n))
 			first.Len -= n
 			return
 		}
 		n -= first.Len
-		if d.message.Iovlen--; d.message.Iovlen == 0 {
+		if m.Iovlen--; m.Iovlen == 0 {
 			return
 		}
-		d.message.Iov = (*unix.Iovec)(unsafe.Add(unsafe.Pointer(first), unsafe.Sizeof(*first)))
+		m.Iov = (*unix.Iovec)(unsafe.Add(unsafe.Pointer(first), unsafe.Sizeof(*first)))
 	}
 }

@@ -22,7 +22,7 @@ func (s *Socket) Writable() bool {
 	if s.own != nil {
 		return s.own.Writable()
 	}
-	w := &s.writable
+	w := &s.ask.writable
 	w.is = false
 	return w.raw != nil && w.raw.Control(w.ask) == nil && w.is
 }
