@@ -4,8 +4,7 @@ package socket
 
 import (
 	"bytes"
-	"encoding/binary"
-	"errors"
+	"math/bits"
 	"net"
 	"net/netip"
 	"os"
@@ -21,14 +20,14 @@ import (
 // What is not an address but a name is looked up by a task that has left.
 func Dial(t *Task, network, address string, deadline time.Time) (net.Conn, error) {
 	l := loopOf(t)
-	sa, remote, domain := sockaddr(network, address)
-	if sa == nil || l == nil {
+	to := destinationOf(network, address)
+	if to == nil || l == nil {
 		t.Leave()
 		return dial(network, address, deadline)
 	}
-	d, arrived, err := connect(l, sa, domain, network)
+	d, arrived, err := connect(l, to, network)
 	if err == nil {
-		d.task, d.remote = t, remote
+		d.task, d.remote = t, to.addr
 		if !arrived {
 			err = d.arrive(deadline)
 		}
@@ -40,7 +39,7 @@ func Dial(t *Task, network, address string, deadline time.Time) (net.Conn, error
 		}
 	}
 	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Addr: remote, Err: err}
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: to.addr, Err: err}
 	}
 	return d, nil
 }
@@ -53,28 +52,34 @@ func loopOf(t *Task) *loop {
 	return anyLoop()
 }
 
-// connect returns a socket that has arrived, that is, is connected, or is about to. The loop gets it only then: it takes one that is neither for hung up.
-func connect(l *loop, sa unix.Sockaddr, domain int, network string) (d *descriptor, arrived bool, err error) {
-	fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, false, os.NewSyscallError("socket", err)
+// connect returns a socket that has arrived, that is, is connected, or is about to. The loop gets it only then: it takes one that is
+// neither for hung up. None of these calls waits, so that they are made as in calls.go.
+func connect(l *loop, to *destination, network string) (d *descriptor, arrived bool, err error) {
+	n, _, errno := syscall.RawSyscall(syscall.SYS_SOCKET, uintptr(to.raw.Addr.Family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if errno != 0 {
+		return nil, false, os.NewSyscallError("socket", errno)
 	}
-	if domain != unix.AF_UNIX {
-		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) // it only costs time if that fails
+	fd := int(n)
+	if to.raw.Addr.Family != unix.AF_UNIX {
+		one := int32(1) // it only costs time if that fails
+		_, _, _ = syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, n, unix.IPPROTO_TCP, unix.TCP_NODELAY, uintptr(unsafe.Pointer(&one)),
+			unsafe.Sizeof(one), 0)
 	}
-	err = unix.Connect(fd, sa)
-	arrived = err == nil || isConnected(fd) // a peer on this machine mostly has answered already
-	if !arrived && !errors.Is(err, unix.EINPROGRESS) && !errors.Is(err, unix.EINTR) {
+	_, _, errno = syscall.RawSyscall(syscall.SYS_CONNECT, n, uintptr(unsafe.Pointer(&to.raw)), to.length)
+	arrived = errno == 0 || isConnected(fd) // a peer on this machine mostly has answered already
+	if !arrived && errno != unix.EINPROGRESS && errno != unix.EINTR {
 		_ = unix.Close(fd)
-		return nil, false, os.NewSyscallError("connect", err)
+		return nil, false, os.NewSyscallError("connect", errno)
 	}
 	d, err = attend(fd, l, network, connected)
 	return d, arrived, err
 }
 
 func isConnected(fd int) bool {
-	_, err := syscall.Getpeername(fd)
-	return err == nil
+	to := syscall.RawSockaddrAny{}
+	length := uint32(unix.SizeofSockaddrAny)
+	_, _, errno := syscall.RawSyscall(syscall.SYS_GETPEERNAME, uintptr(fd), uintptr(unsafe.Pointer(&to)), uintptr(unsafe.Pointer(&length)))
+	return errno == 0
 }
 
 // arrive waits until the socket is connected.
@@ -114,20 +119,58 @@ func (d *descriptor) meetsItself() bool {
 // administrator has made it lower is in no danger as long as somebody listens.
 const firstEphemeral = 32768
 
-// sockaddr is the address as the system wants it; nil if it is none but a name.
-func sockaddr(network, address string) (unix.Sockaddr, net.Addr, int) {
+// destination is an address as the system wants it.
+type destination struct {
+	raw    syscall.RawSockaddrAny
+	length uintptr
+	addr   net.Addr
+}
+
+// destinationOf returns nil if the address is none but a name, or none that the system takes.
+func destinationOf(network, address string) *destination {
+	d := &destination{}
 	if network == "unix" {
-		return &unix.SockaddrUnix{Name: address}, &net.UnixAddr{Name: address, Net: network}, unix.AF_UNIX
+		d.addr = &net.UnixAddr{Name: address, Net: network}
+		return d.unix(address)
 	}
 	at, err := netip.ParseAddrPort(address)
 	if err != nil || at.Addr().Zone() != "" {
-		return nil, nil, 0
+		return nil
 	}
+	d.addr = net.TCPAddrFromAddrPort(at)
 	if ip := at.Addr().Unmap(); ip.Is4() {
-		return &unix.SockaddrInet4{Port: int(at.Port()), Addr: ip.As4()}, net.TCPAddrFromAddrPort(at), unix.AF_INET
+		in := (*syscall.RawSockaddrInet4)(unsafe.Pointer(&d.raw))
+		in.Family, in.Addr, d.length = unix.AF_INET, ip.As4(), unix.SizeofSockaddrInet4
+		in.Port = swapped(at.Port())
+	} else {
+		in := (*syscall.RawSockaddrInet6)(unsafe.Pointer(&d.raw))
+		in.Family, in.Addr, d.length = unix.AF_INET6, ip.As16(), unix.SizeofSockaddrInet6
+		in.Port = swapped(at.Port())
 	}
-	return &unix.SockaddrInet6{Port: int(at.Port()), Addr: at.Addr().As16()}, net.TCPAddrFromAddrPort(at), unix.AF_INET6
+	return d
 }
+
+// unix makes it the address of a path, or of a name if that begins with @.
+func (d *destination) unix(path string) *destination {
+	to := (*syscall.RawSockaddrUnix)(unsafe.Pointer(&d.raw))
+	if path == "" || len(path) >= len(to.Path) {
+		return nil
+	}
+	to.Family = unix.AF_UNIX
+	for i := range len(path) {
+		to.Path[i] = int8(path[i])
+	}
+	d.length = unsafe.Offsetof(to.Path) + uintptr(len(path))
+	if path[0] == '@' {
+		to.Path[0] = 0
+	} else {
+		d.length++ // the zero at the end
+	}
+	return d
+}
+
+// swapped is a port in the order of the network, or back: amd64 and arm64 have the other one.
+func swapped(port uint16) uint16 { return bits.ReverseBytes16(port) }
 
 // addr is an address of the system as package net has it; nil if that knows none such.
 func addr(sa *syscall.RawSockaddrAny) net.Addr {
@@ -165,6 +208,6 @@ func tcpAddr(ip []byte, port uint16) *net.TCPAddr {
 		ip [net.IPv6len]byte
 	}{}
 	a.IP = a.ip[:copy(a.ip[:], ip)]
-	a.Port = int(binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&port))[:]))
+	a.Port = int(swapped(port))
 	return &a.TCPAddr
 }

@@ -244,6 +244,36 @@ func TestDescriptor_LearnsOfTheEnd(t *testing.T) {
 	}
 }
 
+func TestDial_ReachesEveryKindOfAddress(t *testing.T) {
+	for _, listen := range []struct{ network, address string }{
+		{"tcp", "127.0.0.1:0"}, {"tcp", "[::1]:0"}, {"unix", filepath.Join(t.TempDir(), "s")}, {"unix", "@" + t.TempDir()},
+	} {
+		t.Run(listen.address, func(t *testing.T) {
+			listener, err := net.Listen(listen.network, listen.address)
+			if err != nil {
+				t.Skip(err) // a machine without IPv6
+			}
+			defer listener.Close()
+			near, err := Dial(nil, listen.network, listener.Addr().String(), time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer near.Close()
+			far, err := listener.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer far.Close()
+			if _, ok := near.(*descriptor); !ok {
+				t.Errorf("got a %T, want one that a loop waits for", near)
+			}
+			if got, want := near.RemoteAddr().String(), listener.Addr().String(); got != want {
+				t.Errorf("got %s, want %s", got, want)
+			}
+		})
+	}
+}
+
 func TestDial_SaysWhatIsWrong(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
