@@ -88,7 +88,7 @@ func (d *descriptor) release() {
 	}
 }
 
-// end closes fd, which nobody uses any more.
+// end closes fd, which nobody uses any more. That does not wait, since nobody lingers but for 0 seconds.
 func (d *descriptor) end() error {
 	unregister(d)
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(d.fd), 0, 0); errno != 0 {

@@ -43,7 +43,7 @@ func New(conn net.Conn) *Socket {
 	return &s
 }
 
-// Of is New for who has room for the Socket; copies are the same one.
+// Of is New for who has room for a Socket. A copy is the same socket.
 func Of(conn net.Conn) Socket {
 	s := Socket{Conn: conn}
 	if s.own, _ = conn.(own); s.own != nil {
@@ -137,7 +137,8 @@ func (s *Socket) CloseWrite() error {
 	return half.CloseWrite()
 }
 
-// SetLinger sets what becomes of unsent bytes at Close, as net.TCPConn's method; with 0 the other side gets a reset.
+// SetLinger sets what becomes of unsent bytes at Close, as net.TCPConn's method; with 0 the other side gets a reset. More than 0 would
+// hold up the loop.
 func (s *Socket) SetLinger(seconds int) error {
 	if s.own != nil {
 		return s.own.SetLinger(seconds)
