@@ -118,7 +118,7 @@ func TestListener_TellsContentThatTheClientIsSlow(t *testing.T) {
 			t.Errorf("got told after %d bytes, want within the body", got)
 		}
 	}
-	if got := f(small, small); got != -1 && hasLoops {
+	if got := f(small, small); got != -1 && knowsWhenItWaits {
 		t.Errorf("got told after %d bytes, want never", got)
 	}
 }

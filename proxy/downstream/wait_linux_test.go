@@ -1,4 +1,7 @@
 package downstream_test
 
-// hasLoops: a client that keeps up is known to, and what it gets from a file does not pass through memory of ours.
+// hasLoops: what a client gets from a file does not pass through memory of ours.
 const hasLoops = true
+
+// knowsWhenItWaits: a client that keeps up is known to.
+const knowsWhenItWaits = true

@@ -1,6 +1,9 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package downstream_test
 
-// hasLoops: every client is taken for one that may not keep up, and files are read.
+// hasLoops: files are read.
 const hasLoops = false
+
+// knowsWhenItWaits: every client is taken for one that may not keep up.
+const knowsWhenItWaits = false

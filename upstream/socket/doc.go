@@ -6,8 +6,8 @@
 // woken for each message, nor is a system call made to learn that there is nothing to read. A goroutine may use such a Socket, too:
 // it waits at a channel. Deadlines and Close work as ever.
 //
-// Everywhere else (portable.go) a Socket is the net.Conn's own, there are no tasks, and everybody is on a goroutine. Both pass the
-// same tests.
+// Everywhere else (portable.go) a Socket is the net.Conn's own, there are no tasks, and everybody is on a goroutine. On Windows it
+// can write without waiting even so (now_windows.go). All pass the same tests.
 //
 // A Layer is a protocol on top of a Socket, such as TLS: it can be asked for Quiet as well.
 //

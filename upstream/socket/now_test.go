@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"testing"
@@ -47,6 +48,64 @@ func checkWritesNowWhatItTakes(t *testing.T, s *socket.Socket, far net.Conn) {
 	if !bytes.Equal(got, append(head, body...)) {
 		t.Error("got other bytes than were written")
 	}
+}
+
+// TestSocket_WritesNowAndWithWaitingInTurns: whatever the socket takes, and however often it was full, nothing is lost or out of order.
+func TestSocket_WritesNowAndWithWaitingInTurns(t *testing.T) {
+	each(t, checkWritesNowAndWithWaitingInTurns)
+}
+
+func checkWritesNowAndWithWaitingInTurns(t *testing.T, s *socket.Socket, far net.Conn) {
+	t.Helper()
+	if err := s.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	const head, large = 200, 1 << 20
+	content := make([]byte, 32<<20)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(content)
+	got, sent, read := make([]byte, len(content)), 0, 0
+	take := func(size int) net.Buffers {
+		p := content[sent:min(sent+size, len(content))]
+		sent += len(p)
+		at := min(head, len(p))
+		return net.Buffers{p[:at], p[at:]}
+	}
+	for sent < len(content) {
+		var left net.Buffers
+		for sent < len(content) && len(left) == 0 { // until the socket is full
+			left = take(32 << 10)
+			s.WriteNow(&left)
+		}
+		left = append(left, take(large)...)
+		wrote := make(chan error)
+		go func() { // ends when all was read, or with the deadline
+			_, err := s.WriteBuffers(&left)
+			wrote <- err
+		}()
+		if _, err := io.ReadFull(far, got[read:sent]); err != nil {
+			t.Fatal(err)
+		}
+		read = sent
+		if err := <-wrote; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(got, content) {
+		t.Error("got other bytes than were written")
+	}
+}
+
+// TestSocket_WaitsAsEverAfterWriteNow: it does not change how the socket is used otherwise.
+func TestSocket_WaitsAsEverAfterWriteNow(t *testing.T) {
+	each(t, func(t *testing.T, s *socket.Socket, far net.Conn) {
+		t.Helper()
+		s.WriteNow(&net.Buffers{[]byte("text")})
+		checkKeepsDeadlines(t, s, far)
+		if err := s.SetDeadline(time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+		checkCloseEndsAWaitingRead(t, s, far)
+	})
 }
 
 // TestSocket_LeavesNothingOfWhatWasTaken: no empty piece either.

@@ -15,10 +15,11 @@ type Socket struct {
 	ask *ask // otherwise
 }
 
-// ask is what Quiet and Writable need of a socket that no loop waits for.
+// ask is what Quiet, Writable and WriteNow need of a socket that no loop waits for.
 type ask struct {
 	quiet    quiet
 	writable writable
+	now      now
 }
 
 // own is what only the connections of a loop can do; see there.
@@ -54,6 +55,7 @@ func Of(conn net.Conn) Socket {
 		s.ask.quiet.bind(raw)
 		s.ask.writable.bind(raw)
 	}
+	s.ask.now.bind(conn)
 	return s
 }
 
@@ -64,15 +66,6 @@ func (s *Socket) WriteBuffers(pieces *net.Buffers) (int64, error) {
 		return s.own.WriteBuffers(pieces)
 	}
 	return pieces.WriteTo(s.Conn)
-}
-
-// WriteNow writes as much of the pieces as the socket takes at once, takes that off the slice and returns its length. What is wrong
-// with the socket, the next Write finds. A socket that no loop waits for cannot tell, and takes nothing.
-func (s *Socket) WriteNow(pieces *net.Buffers) int64 {
-	if s.own == nil {
-		return 0
-	}
-	return s.own.WriteNow(pieces)
 }
 
 // SendFile writes n bytes of the file from offset on, as Write does, and the system takes them straight from the file: until they have

@@ -62,9 +62,6 @@ type message struct {
 	pieces [maxPieces]unix.Iovec
 }
 
-// maxPieces is how many pieces one system call writes: a head and a body, or a few records with their headers.
-const maxPieces = 8
-
 var messages = sync.Pool{New: func() any { return &message{} }}
 
 func newMessage() *message {
@@ -105,20 +102,6 @@ func (d *descriptor) WriteNow(pieces *net.Buffers) int64 {
 	n, _ := d.flush(m, false)
 	consume(pieces, n)
 	return int64(n)
-}
-
-// consume takes n written bytes, and pieces that are empty, off the front.
-func consume(pieces *net.Buffers, n int) {
-	for len(*pieces) > 0 {
-		first := (*pieces)[0]
-		if n < len(first) {
-			(*pieces)[0] = first[n:]
-			return
-		}
-		n -= len(first)
-		(*pieces)[0] = nil
-		*pieces = (*pieces)[1:]
-	}
 }
 
 // add appends a piece.
