@@ -19,23 +19,24 @@ import (
 // What depends on the settings of a group stays its own: idle connections, the verdict of its probes, the weight and whether
 // the peer is Gone.
 
-// account is what the peers of one address have in common. What each request reads or changes comes first, side by side.
+// account is what the peers of one address have in common.
 type account struct {
-	slots    atomic.Uint64           // state and slots in use, see slot.go
-	fails    atomic.Int64            // since the last success after a check; changed under mu, read without it where 0 is enough
-	requests atomic.Uint64           // slots taken since the start
-	runs     atomic.Uint64           // how often the peer began to serve; changed under mu
-	sharers  atomic.Pointer[[]*Peer] // that use the account, the oldest group's first; immutable, replaced under mu
-	draining atomic.Bool             // somebody waits in Drained
-	times    times                   // see times.go
+	made time.Time // where the times of flights begin
 
-	made     time.Time     // where the times of flights begin
-	before   atomic.Uint64 // those of requests that the present process has not had
+	slots    atomic.Uint64 // state and slots in use, see slot.go
+	draining atomic.Bool   // somebody waits in Drained
+	runs     atomic.Uint64 // how often the peer began to serve; changed under mu
+	requests atomic.Uint64 // slots taken since the start
+	before   atomic.Uint64 // those of them that the present process has not had
 	spentRun atomic.Uint64 // the last process that OnSpent was called for; 0: none
 	failures atomic.Uint64 // failed attempts since the start, for the status page
 	probes   atomic.Int64  // slots in use that probes have
+	times    times         // see times.go
+
+	sharers atomic.Pointer[[]*Peer] // that use the account, the oldest group's first; immutable, replaced under mu
 
 	diedAt   atomic.Int64  // Unix time in ns since when the present process is suspected, see died; 0: it is not
+	fails    atomic.Int64  // since the last success after a check; changed under mu, read without it where 0 is enough
 	mu       sync.Mutex    // guards all below, and changes of health of the sharers
 	accessed time.Time     // last failure
 	checked  time.Time     // last failure, or last time that the peer was tried after FailTimeout

@@ -29,34 +29,31 @@ type PeerOptions struct {
 
 // Peer is one address of a group.
 type Peer struct {
-	// What each request asks of each peer (balancer.RoundRobin), side by side in memory. What is no atomic is set by NewGroup and
-	// read only.
-	*account         // shared with the peers of the same address in the groups before and after this one
-	index     int    // among the peers of the group
-	limit     uint64 // slots, or noLimit
-	weight    int
-	effective atomic.Int64  // nginx's effective_weight: lowered by failures, raised again by picks
-	slowSince atomic.Int64  // Unix time in ns since when the weight grows; 0: it has grown
-	health    atomic.Uint32 // a Health; changed under account.mu
-	gone      atomic.Bool   // removed from the group
-	backup    bool
-	down      bool
-	drain     bool
-
 	address     string   // as shown in logs, set by NewGroup, read only as the others of this block
 	name        string   // that the address was resolved from, or ""
 	network     string   // tcp or unix
 	target      string   // what is dialled
+	index       int      // among the peers of the group
 	self        [1]*Peer // the peer alone, for the queue
+	weight      int
 	maxFails    int
 	failTimeout time.Duration
+	limit       uint64 // slots, or noLimit
+	backup      bool
+	down        bool
+	drain       bool
 	slowStart   time.Duration
 	route       string
 	tls         *tls.Config // nil: without TLS
 	group       *Group
+	*account    // shared with the peers of the same address in the groups before and after this one
 
-	spare   atomic.Bool   // see SetSpare
-	spentAt atomic.Uint64 // the number of requests with which the present process has had its max_requests; 0: none
+	spare     atomic.Bool   // see SetSpare
+	gone      atomic.Bool   // removed from the group
+	effective atomic.Int64  // nginx's effective_weight: lowered by failures, raised again by picks
+	spentAt   atomic.Uint64 // the number of requests with which the present process has had its max_requests; 0: none
+	health    atomic.Uint32 // a Health; changed under account.mu
+	slowSince atomic.Int64  // Unix time in ns since when the weight grows; 0: it has grown
 
 	idleMu sync.Mutex // guards idle
 	idle   []*Conn    // most recently used last
