@@ -48,6 +48,9 @@ type Conn struct {
 	canceled atomic.Bool
 }
 
+// Uses notes that whoever has leased c is using what, see socket.Uses.
+func Uses[T any](c *Conn, what *T) { socket.Uses(c.timeouts.Task, what) }
+
 // Read reads what there is, waiting at most the read timeout. The error is io.EOF or an *Error.
 func (c *Conn) Read(p []byte) (int, error) {
 	if !c.awaited {

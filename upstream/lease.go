@@ -44,6 +44,7 @@ func (p *Peer) Lease(timeouts Timeouts, fresh bool) (*Conn, error) {
 func (c *Conn) begin(timeouts Timeouts) {
 	c.timeouts = timeouts
 	c.net.Bind(timeouts.Task)
+	Uses(c, c)
 	c.requests++
 	c.awaited = false
 	c.received = 0

@@ -24,6 +24,8 @@ func (c *conn) turn(t *socket.Task) {
 	c.task, c.resting = t, false
 	c.Bind(t)
 	c.l.takeH1().lend(c)
+	socket.Uses(t, c)
+	socket.Uses(t, c.h1)
 	for c.serve() {
 		t.Return()
 		if len(c.ahead) > 0 || !c.Untouched() {

@@ -98,6 +98,7 @@ func (r *run) exchangeHeads(visited visit, now time.Time, fresh bool) *upstream.
 		return asUpstream(err)
 	}
 	r.conn, r.reused = conn, conn.Reused()
+	upstream.Uses(conn, r)
 	record.Connect = 0 // of one that was there
 	if !r.reused {
 		record.Connect = time.Since(now)

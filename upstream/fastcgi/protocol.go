@@ -33,6 +33,7 @@ func New(opts Options) *Protocol {
 func (p *Protocol) Send(c *upstream.Conn, req *upstream.Request) error {
 	c.Phase = upstream.Sending
 	a := answerOf(c)
+	upstream.Uses(c, a)
 	a.protocol = p
 	a.dropRequest()
 	r, _ := p.requests.Get().(*request)

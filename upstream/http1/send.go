@@ -25,6 +25,7 @@ const smallBody = 8 << 10
 func (p *Protocol) Send(c *upstream.Conn, req *upstream.Request) error {
 	c.Phase = upstream.Sending
 	s := stateOf(c)
+	upstream.Uses(c, s)
 	s.sender.start(req)
 	if s.memory == nil {
 		s.memory = make([]byte, 0, headSize)

@@ -145,6 +145,7 @@ func (d *descriptor) wait(s *side, t *Task) error {
 			t.place.Store(inside)
 		}
 	case t != nil:
+		t.notePause()
 		t.yield(waits)
 	default:
 		<-s.wake
@@ -169,7 +170,10 @@ func (d *descriptor) fail(op string, err error) error {
 }
 
 // Bind has the task use the socket from now on: its Reads and Writes wait in its loop, unless it has left that.
-func (d *descriptor) Bind(t *Task) { d.task = t }
+func (d *descriptor) Bind(t *Task) {
+	d.task = t
+	Uses(t, d)
+}
 
 // Untouched says that nothing has come since the last Read, as far as the loop knows; only a task of it is told.
 func (d *descriptor) Untouched() bool {

@@ -99,13 +99,20 @@ func (l *loop) run() {
 			w := l.queue[l.done]
 			l.queue[l.done] = work{}
 			l.done++
+			if l.done < len(l.queue) {
+				l.prepare(l.queue[l.done])
+			}
 			if !l.do(w) {
 				return
 			}
 		}
 		l.queue, l.done = l.queue[:0], 0
-		for i := range l.await() {
-			l.tell(&l.events[i])
+		came := l.events[:l.await()]
+		for i := range came {
+			prefetch(uintptr(unsafe.Pointer(registered(came[i].Fd))), unsafe.Sizeof(descriptor{}))
+		}
+		for i := range came {
+			l.tell(&came[i])
 		}
 		l.takePosted()
 	}

@@ -20,6 +20,9 @@ func (t *Task) Return() {}
 // Yield does nothing.
 func (t *Task) Yield() {}
 
+// Uses does nothing: see the other platforms.
+func Uses[T any](*Task, *T) {}
+
 // Dial connects to an address of the network tcp or unix until the deadline.
 func Dial(_ *Task, network, address string, deadline time.Time) (net.Conn, error) {
 	return dial(network, address, deadline)

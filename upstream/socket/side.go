@@ -60,6 +60,7 @@ func (s *side) notify(own, of *loop) {
 // resume does w in this turn of the loop, if it is the one that asks, or in the next.
 func (l *loop) resume(asking *loop, w work) {
 	if l == asking {
+		w.task.announce()
 		l.queue = append(l.queue, w)
 	} else {
 		l.post(w)

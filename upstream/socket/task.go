@@ -18,6 +18,11 @@ type Task struct {
 	place atomic.Uint32 // inside, paused or outside
 	job   func(*Task)   // what it is to do
 
+	// What is fetched before it goes on, see prefetch.go.
+	stack uintptr // where its stack was when it paused; a stack may move
+	uses  [usesOfTask]memory
+	used  int
+
 	// The two ends of a coroutine: next runs it, on the thread of the caller, until it yields.
 	next  func() (step, bool)
 	stop  func()
@@ -47,9 +52,11 @@ func newTask(l *loop) *Task {
 	t.next, t.stop = iter.Pull(func(yield func(step) bool) {
 		t.yield = yield
 		for {
+			clear(t.uses[:])
 			t.job(t)
 			t.job = nil
 			t.Return()
+			t.notePause()
 			if !t.pause(rests) {
 				return
 			}
