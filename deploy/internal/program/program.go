@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"text/template"
@@ -133,14 +135,21 @@ func (p *Program) Stop() {
 	_ = os.RemoveAll(p.Folder)
 }
 
-// FreeAddr finds a port on 127.0.0.1.
+// FreeAddr finds a port on 127.0.0.1, one of those that the system does not give to whoever wants any: it is still free when it
+// is wanted.
 func FreeAddr(ctx context.Context) (string, error) {
+	const first, count, tries = 10000, 10000, 100
 	var config net.ListenConfig
-	ln, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	for try := 1; ; try++ {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(count)))
+		ln, err := config.Listen(ctx, "tcp", addr)
+		if err == nil {
+			return addr, ln.Close()
+		}
+		if try == tries {
+			return "", err
+		}
 	}
-	return ln.Addr().String(), ln.Close()
 }
 
 // writeConfig writes the configuration and returns the name of the file.
