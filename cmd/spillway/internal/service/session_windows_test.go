@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +17,9 @@ type manager struct {
 	requests chan svc.ChangeRequest
 	status   chan svc.Status
 	exit     chan uint32
-	events   []string
+
+	mu     sync.Mutex // guards events
+	events []string
 }
 
 // start begins a session. It must be called in a bubble, and serve must end in it.
@@ -26,7 +29,7 @@ func start(serve Serve) *manager {
 		config: `C:\site\spillway.yaml`, serve: serve,
 		prepare: func(string) (failure, warning error) { return nil, nil },
 		open: func(string) events {
-			return events{report: func(_ uint16, _ uint32, text string) { m.events = append(m.events, text) }, close: func() {}}
+			return events{report: m.report, close: func() {}}
 		},
 	}
 	go func() {
@@ -34,6 +37,13 @@ func start(serve Serve) *manager {
 		m.exit <- code
 	}()
 	return m
+}
+
+// report notes an event; serve reports some itself, beside the session.
+func (m *manager) report(_ uint16, _ uint32, text string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.events = append(m.events, text)
 }
 
 // next is the next status, which must have this state.
