@@ -189,6 +189,7 @@ func untouched(tb testing.TB, d *descriptor) (is bool) {
 	do(tb, d.loop, func(t *Task) {
 		d.Bind(t)
 		is = d.Untouched()
+		d.Bind(nil) // the test reads on a goroutine of its own
 	})
 	return is
 }
