@@ -27,7 +27,7 @@ func register(d *descriptor) {
 
 // unregister forgets d, before its number is given out again.
 func unregister(d *descriptor) {
-	descriptors[d.fd/pageSize].Load()[d.fd%pageSize].CompareAndSwap(d, nil) // a borrowed number may be another's already
+	descriptors[d.fd/pageSize].Load()[d.fd%pageSize].Store(nil)
 }
 
 // registered returns the descriptor with a number.
