@@ -23,8 +23,7 @@ type Acceptor struct {
 	file   string      // of a unix socket: goes with it
 	closed atomic.Bool
 
-	from   syscall.RawSockaddrAny // who has come last
-	length uint32                 // of from
+	from syscall.RawSockaddrAny // who has come last
 }
 
 // keepalive asks the other side after a silence whether it is still there.
@@ -145,9 +144,10 @@ func (a *Acceptor) accept() (fd int, err error) {
 	}
 	defer a.d.release()
 	for {
-		a.from, a.length = syscall.RawSockaddrAny{}, unix.SizeofSockaddrAny
+		a.from = syscall.RawSockaddrAny{}
+		length := uint32(unix.SizeofSockaddrAny)
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(a.d.fd), uintptr(unsafe.Pointer(&a.from)),
-			uintptr(unsafe.Pointer(&a.length)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+			uintptr(unsafe.Pointer(&length)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 		switch errno {
 		case 0:
 			return int(n), nil

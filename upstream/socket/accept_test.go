@@ -11,6 +11,21 @@ import (
 	"time"
 )
 
+// visit has a client come, and returns both ends of its connection.
+func visit(t *testing.T, a *Acceptor) (client, accepted net.Conn) {
+	t.Helper()
+	client, err := net.Dial(a.Addr().Network(), a.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	if accepted, err = a.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { accepted.Close() })
+	return client, accepted
+}
+
 func TestAcceptor_Ends(t *testing.T) {
 	for name, end := range map[string]struct {
 		do   func(a *Acceptor)
@@ -49,16 +64,7 @@ func TestAcceptor_TakesTheSocketOver(t *testing.T) {
 	if err := listener.Close(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("got %v, want that the listener is closed", err)
 	}
-	client, err := net.Dial("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	c, err := a.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	_, c := visit(t, a)
 	if got, want := c.LocalAddr().String(), path; got != want {
 		t.Errorf("got %q as this end, want %q", got, want)
 	}
@@ -87,16 +93,7 @@ func TestAcceptor_KnowsBothEnds(t *testing.T) {
 			}
 			a := NewAcceptor(listener)
 			defer a.Close()
-			client, err := net.Dial("tcp", a.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer client.Close()
-			c, err := a.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer c.Close()
+			client, c := visit(t, a)
 			if got, want := c.RemoteAddr().String(), client.LocalAddr().String(); got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}

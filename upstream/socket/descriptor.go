@@ -236,9 +236,7 @@ func (d *descriptor) LocalAddr() net.Addr {
 	if d.local == nil && d.hold() {
 		defer d.release()
 		from := syscall.RawSockaddrAny{}
-		length := uint32(unix.SizeofSockaddrAny)
-		if _, _, errno := syscall.RawSyscall(syscall.SYS_GETSOCKNAME, uintptr(d.fd), uintptr(unsafe.Pointer(&from)),
-			uintptr(unsafe.Pointer(&length))); errno == 0 {
+		if nameOf(syscall.SYS_GETSOCKNAME, d.fd, &from) == 0 {
 			return addr(&from)
 		}
 	}

@@ -76,10 +76,14 @@ func connect(l *loop, to *destination, network string) (d *descriptor, arrived b
 }
 
 func isConnected(fd int) bool {
-	to := syscall.RawSockaddrAny{}
+	return nameOf(syscall.SYS_GETPEERNAME, fd, &syscall.RawSockaddrAny{}) == 0
+}
+
+// nameOf asks for an address of a socket, by getsockname(2) or getpeername(2).
+func nameOf(call uintptr, fd int, name *syscall.RawSockaddrAny) syscall.Errno {
 	length := uint32(unix.SizeofSockaddrAny)
-	_, _, errno := syscall.RawSyscall(syscall.SYS_GETPEERNAME, uintptr(fd), uintptr(unsafe.Pointer(&to)), uintptr(unsafe.Pointer(&length)))
-	return errno == 0
+	_, _, errno := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(name)), uintptr(unsafe.Pointer(&length)))
+	return errno
 }
 
 // arrive waits until the socket is connected.
