@@ -75,6 +75,9 @@ func (c *Conn) AwaitRead() {
 // Write writes all of p; no single wait is longer than the send timeout as long as the peer takes at least a part of
 // a socket buffer in it. The error is an *Error.
 func (c *Conn) Write(p []byte) (int, error) {
+	if c.net.Post(p) {
+		return len(p), nil
+	}
 	c.armWrite()
 	n, err := c.net.Write(p)
 	if err != nil {
@@ -85,6 +88,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 
 // WriteBuffers writes all of the pieces in order, in one system call where the platform can; it consumes the slice.
 func (c *Conn) WriteBuffers(pieces *net.Buffers) (int64, error) {
+	if n := c.net.PostBuffers(pieces); n > 0 {
+		return n, nil
+	}
 	c.armWrite()
 	n, err := c.net.WriteBuffers(pieces)
 	if err != nil {
@@ -213,6 +219,9 @@ func (c *Conn) fail(call string, err error) error {
 	}
 	if errors.Is(err, io.EOF) {
 		return err
+	}
+	if sending, ok := errors.AsType[*net.OpError](err); ok && sending.Op == "write" {
+		return classify(Sending, "send", err) // what was posted has not left
 	}
 	return classify(c.Phase, call, err)
 }

@@ -17,3 +17,14 @@ func TestConnectError_OursIsNotThePeers(t *testing.T) {
 		}
 	}
 }
+
+// TestConn_TellsWhatWasPostedFromWhatIsRead: a message that was posted fails by the Read that follows.
+func TestConn_TellsWhatWasPostedFromWhatIsRead(t *testing.T) {
+	c := &Conn{Phase: ReadingHead}
+	for op, want := range map[string]Phase{"write": Sending, "read": ReadingHead} {
+		got := (*Error)(nil)
+		if err := c.fail("recv", &net.OpError{Op: op, Err: os.ErrInvalid}); !errors.As(err, &got) || got.Phase != want || got.Kind != Failed {
+			t.Errorf("%s: got %v in %v, want a failure in %v", op, err, got.Phase, want)
+		}
+	}
+}

@@ -91,6 +91,7 @@ type sender struct {
 	tried   bool  // something was written, or should have been
 	sent    int64 // bytes of the body
 	close   bool  // the connection ends with this response
+	ends    bool  // what is written next is the end of the body
 	err     error
 	pace    pace
 
@@ -115,7 +116,7 @@ func (s *sender) wait() {
 func (s *sender) begin() {
 	c := s.c
 	h := c.ex.Response
-	s.chunked, s.tried, s.onWait = false, false, nil
+	s.chunked, s.tried, s.ends, s.onWait = false, false, false, nil
 	if c.ex.Status() == fasthttp.StatusSwitchingProtocols {
 		s.hasBody, s.left, s.close = true, -1, true
 		s.pace.reset(0, 0) // limit_rate is for responses
@@ -184,7 +185,7 @@ func (s *sender) whole(b []byte) error {
 	if !s.hasBody {
 		b = nil
 	}
-	s.left = -1
+	s.left, s.ends = -1, true
 	return s.frame("", b, "")
 }
 
@@ -205,6 +206,7 @@ func (s *sender) write(p []byte) (int, error) {
 			return 0, errLong
 		}
 		s.left -= int64(len(p))
+		s.ends = s.left == 0
 	}
 	before := s.sent
 	var err error
@@ -289,12 +291,18 @@ func (s *sender) frame(before string, p []byte, after string) error {
 
 // put sends all of the pieces, 4 at most: at once as far as the client takes them, and after onWait what is left.
 func (s *sender) put(pieces ...[]byte) (int64, error) {
+	s.vector = s.pieces[:copy(s.pieces[:], pieces)]
+	defer clear(s.pieces[:])
+	if s.ends && !s.close && s.c.settled() {
+		if n := s.c.PostBuffers(&s.vector); n > 0 {
+			s.c.sent += n
+			return n, nil
+		}
+	}
 	if s.onWait == nil && len(pieces) == 1 {
 		n, err := s.c.write(pieces[0])
 		return int64(n), err
 	}
-	s.vector = s.pieces[:copy(s.pieces[:], pieces)]
-	defer clear(s.pieces[:])
 	sent := int64(0)
 	if s.onWait != nil {
 		sent = s.c.WriteNow(&s.vector)
@@ -307,6 +315,10 @@ func (s *sender) put(pieces ...[]byte) (int64, error) {
 	n, err := s.c.writeAll(&s.vector)
 	return sent + n, err
 }
+
+// settled says whether the client has taken what it was sent before and sends nothing at the moment, for all that is known: it takes
+// a small response then.
+func (c *conn) settled() bool { return len(c.ahead) == 0 && c.Untouched() }
 
 var crlf = []byte("\r\n")
 

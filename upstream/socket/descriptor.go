@@ -24,6 +24,8 @@ type descriptor struct {
 	in, out side
 	hungUp  atomic.Bool // nothing more comes than is there, if anything
 	users   atomic.Int64
+	ahead   *received // what was received for the next Read
+	posted
 
 	local, remote net.Addr
 	network       string
@@ -62,9 +64,10 @@ func (d *descriptor) happened(events uint32) {
 		d.hungUp.Store(true)
 	}
 	if events&(gone|unix.EPOLLRDHUP|unix.EPOLLIN) != 0 {
-		d.in.notify(d.loop, d.loop)
+		d.arrived()
 	}
 	if events&(gone|unix.EPOLLOUT) != 0 {
+		d.deliverMore()
 		d.out.notify(d.loop, d.loop)
 	}
 }
@@ -132,6 +135,16 @@ func (d *descriptor) check(s *side) error {
 // wait returns when something has happened at the side, or the deadline has passed, or the descriptor was closed. It is t that
 // waits, if that is inside of its loop, or else the goroutine.
 func (d *descriptor) wait(s *side, t *Task) error {
+	d.await(s, t, awaited)
+	if err := d.check(s); err != nil {
+		return err
+	}
+	s.take()
+	return nil
+}
+
+// await is wait for whoever looks for himself what has happened; as is the state until then, one of those that are waits.
+func (d *descriptor) await(s *side, t *Task, as uint32) {
 	if t != nil && !t.place.CompareAndSwap(inside, paused) {
 		t = nil
 	}
@@ -140,7 +153,7 @@ func (d *descriptor) wait(s *side, t *Task) error {
 	}
 	s.task = t
 	switch {
-	case !d.waits(s):
+	case !d.waits(s, as):
 		if t != nil {
 			t.place.Store(inside)
 		}
@@ -150,18 +163,12 @@ func (d *descriptor) wait(s *side, t *Task) error {
 	default:
 		<-s.wake
 	}
-	if err := d.check(s); err != nil {
-		s.mark() // it may have happened all the same
-		return err
-	}
-	s.take()
-	return nil
 }
 
-// waits says whether who is noted at the side is going to be woken.
-func (d *descriptor) waits(s *side) bool {
+// waits says whether who is noted at the side is going to be woken; see await.
+func (d *descriptor) waits(s *side, as uint32) bool {
 	// Whoever ends the waiting sets what check sees, then looks for who waits.
-	return s.state.CompareAndSwap(unchanged, awaited) && (d.check(s) == nil || !s.state.CompareAndSwap(awaited, unchanged))
+	return s.state.CompareAndSwap(unchanged, as) && (d.check(s) == nil || !s.state.CompareAndSwap(as, unchanged))
 }
 
 // fail is err as the operations of package net give it.
@@ -177,7 +184,7 @@ func (d *descriptor) Bind(t *Task) {
 
 // Untouched says that nothing has come since the last Read, as far as the loop knows; only a task of it is told.
 func (d *descriptor) Untouched() bool {
-	return d.task != nil && d.task.loop == d.loop && !d.task.isOutside() &&
+	return d.task != nil && d.task.loop == d.loop && !d.task.isOutside() && d.ahead == nil &&
 		d.in.state.Load() != changed && !d.hungUp.Load() && d.check(&d.in) == nil
 }
 
@@ -190,11 +197,8 @@ func (d *descriptor) AwaitRead() {
 		return
 	}
 	defer d.release()
-	if d.check(&d.in) != nil || d.in.state.Load() == changed || d.hungUp.Load() {
-		return
-	}
-	if d.wait(&d.in, d.task) == nil {
-		d.in.mark() // it is the Read that takes it
+	if d.check(&d.in) == nil && d.in.state.Load() != changed && !d.hungUp.Load() && d.ahead == nil {
+		d.await(&d.in, d.task, awaitedBare)
 	}
 }
 
@@ -202,7 +206,7 @@ func (d *descriptor) AwaitRead() {
 // nobody may read.
 func (d *descriptor) Await(job func(*Task)) {
 	d.in.task, d.in.job = nil, job
-	if !d.waits(&d.in) {
+	if !d.waits(&d.in, awaitedBare) {
 		d.in.job = nil
 		d.loop.post(work{job: job})
 	}
@@ -210,7 +214,7 @@ func (d *descriptor) Await(job func(*Task)) {
 
 // Quiet says whether nothing is to be read at the moment, see Socket.Quiet. A read that peeks would do, but takes a reset off
 // the socket, so that the Read that follows finds the end of the stream.
-func (d *descriptor) Quiet() bool { return !d.ready(unix.POLLIN) }
+func (d *descriptor) Quiet() bool { return d.ahead == nil && !d.ready(unix.POLLIN) }
 
 // Writable says whether the socket takes more, see Socket.Writable.
 func (d *descriptor) Writable() bool { return d.ready(unix.POLLOUT) }
@@ -268,6 +272,9 @@ func (d *descriptor) setDeadline(s *side, t time.Time) error {
 
 // CloseWrite ends the sending side.
 func (d *descriptor) CloseWrite() error {
+	if _, err := d.settle(false); err != nil {
+		return err
+	}
 	return d.control("shutdown", func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) })
 }
 

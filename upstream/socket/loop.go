@@ -19,11 +19,12 @@ import (
 // loop waits for many sockets at once, with epoll(7), and runs the tasks that wait for them, one after the other.
 type loop struct {
 	epoll  int
-	events [128]unix.EpollEvent // what came last
-	queue  []work               // to be done in this turn, from done on
+	events [32]unix.EpollEvent // what came last
+	queue  []work              // to be done in this turn, from done on
 	done   int
-	idle   []*Task // without a job
-	spare  int     // of those, how many were not needed since the last trim
+	stages
+	idle  []*Task // without a job
+	spare int     // of those, how many were not needed since the last trim
 
 	// What it is doing, for the guard.
 	steps   uint64
@@ -107,6 +108,7 @@ func (l *loop) run() {
 			}
 		}
 		l.queue, l.done = l.queue[:0], 0
+		l.sendAll()
 		came := l.events[:l.await()]
 		for i := range came {
 			prefetch(uintptr(unsafe.Pointer(registered(came[i].Fd))), unsafe.Sizeof(descriptor{}))
@@ -114,6 +116,7 @@ func (l *loop) run() {
 		for i := range came {
 			l.tell(&came[i])
 		}
+		l.receiveAll()
 		l.takePosted()
 	}
 }

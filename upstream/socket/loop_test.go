@@ -218,16 +218,15 @@ func TestDescriptor_AwaitsWithoutMemory(t *testing.T) {
 			near.AwaitRead()
 			close(done)
 		}()
-		for near.in.state.Load() != awaited {
+		for near.in.state.Load() != awaitedBare {
 			runtime.Gosched()
 		}
 		_, _ = far.Write([]byte(text))
 		<-done
 		buf := make([]byte, 10)
-		if n, errno := near.receive(buf); errno != 0 || string(buf[:n]) != text {
-			t.Errorf("got %q, error %d after the wait, want %q", buf[:max(n, 0)], errno, text)
+		if n, err := near.Read(buf); err != nil || string(buf[:n]) != text {
+			t.Errorf("got %q, %v after the wait, want %q", buf[:n], err, text)
 		}
-		near.in.take()
 	}
 	_ = near.SetReadDeadline(time.Unix(1, 0))
 	near.AwaitRead()

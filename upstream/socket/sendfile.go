@@ -31,6 +31,9 @@ func (d *descriptor) sendFile(file int, offset, n int64) (sent int64, err error)
 	if err := d.check(&d.out); err != nil {
 		return 0, err
 	}
+	if _, err := d.settle(true); err != nil {
+		return 0, err
+	}
 	for sent < n {
 		wrote, err := unix.Sendfile(d.fd, file, &offset, int(n-sent)) // it may wait for the disk
 		switch {

@@ -11,7 +11,7 @@ import (
 // side is the reading or the writing of a descriptor: whether something has happened that has not been looked at, or who waits
 // for that. One at a time waits.
 type side struct {
-	state   atomic.Uint32 // unchanged, changed or awaited
+	state   atomic.Uint32 // unchanged, changed, or a wait
 	expired atomic.Bool   // the deadline has passed
 
 	// Who waits, set before the state becomes awaited: a task, a goroutine at wake, or a job that is to be done then.
@@ -29,6 +29,7 @@ const (
 	unchanged uint32 = iota
 	changed
 	awaited
+	awaitedBare // by somebody who has no memory to read into yet
 )
 
 // take says whether something has happened since it was called last.
@@ -42,9 +43,24 @@ func (s *side) mark() { s.state.CompareAndSwap(unchanged, changed) }
 // notify marks the side, which is one of a socket of the loop of, and wakes who waits for that. This happens in the loop own, or, if
 // that is nil, anywhere.
 func (s *side) notify(own, of *loop) {
-	if s.state.Load() == changed || s.state.Swap(changed) != awaited {
-		return
+	if s.claim() != unchanged {
+		s.wakeUp(own, of)
 	}
+}
+
+// claim marks the side. If somebody waits for that, it is the caller who has to wake that one, and gets the kind of the wait; otherwise
+// unchanged.
+func (s *side) claim() uint32 {
+	if s.state.Load() != changed {
+		if was := s.state.Swap(changed); was != changed {
+			return was
+		}
+	}
+	return unchanged
+}
+
+// wakeUp wakes who waits, see notify.
+func (s *side) wakeUp(own, of *loop) {
 	switch {
 	case s.task != nil:
 		s.task.loop.resume(own, work{task: s.task})

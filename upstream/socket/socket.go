@@ -26,6 +26,7 @@ type ask struct {
 type own interface {
 	WriteBuffers(pieces *net.Buffers) (int64, error)
 	WriteNow(pieces *net.Buffers) int64
+	Post(first []byte, more [][]byte) int
 	SendFile(file *os.File, offset, n int64) (int64, error)
 	Bind(t *Task)
 	ReadAside(p []byte) (int, error)
@@ -66,6 +67,22 @@ func (s *Socket) WriteBuffers(pieces *net.Buffers) (int64, error) {
 		return s.own.WriteBuffers(pieces)
 	}
 	return pieces.WriteTo(s.Conn)
+}
+
+// Post has a small message sent soon, together with what other tasks have posted, which is cheaper than a Write by each of them. It is
+// for who need not know at once what becomes of it, as if it lay in the socket already: it goes before what is written later, and
+// after Close, too, if the socket takes it at once; what is wrong with the socket, the next Read says that finds nothing. False:
+// nothing was posted, and a Write is as cheap.
+func (s *Socket) Post(p []byte) bool { return s.own != nil && s.own.Post(p, nil) > 0 }
+
+// PostBuffers is Post for all of the pieces, in order. It takes them off the slice and returns their length; 0: nothing was posted.
+func (s *Socket) PostBuffers(pieces *net.Buffers) int64 {
+	if s.own == nil {
+		return 0
+	}
+	n := s.own.Post(nil, *pieces)
+	consume(pieces, n)
+	return int64(n)
 }
 
 // SendFile writes n bytes of the file from offset on, as Write does, and the system takes them straight from the file: until they have

@@ -32,13 +32,16 @@ func (d *descriptor) read(p []byte, t *Task) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	if d.ahead != nil {
+		return d.readAhead(p)
+	}
 	for look := d.in.take() || d.hungUp.Load(); ; look = true {
 		if look {
 			n, errno := d.receive(p)
 			switch {
 			case errno == 0 && n == 0:
 				d.hungUp.Store(true)
-				return 0, io.EOF
+				return 0, d.undelivered(io.EOF)
 			case errno == 0:
 				if n == len(p) {
 					d.in.mark() // there may be more
@@ -46,8 +49,11 @@ func (d *descriptor) read(p []byte, t *Task) (int, error) {
 				return n, nil
 			case errno != unix.EAGAIN:
 				d.in.mark()
-				return 0, d.fail("read", os.NewSyscallError("recv", errno))
+				return 0, d.undelivered(d.fail("read", os.NewSyscallError("recv", errno)))
 			}
+		}
+		if err := d.undelivered(nil); err != nil {
+			return 0, err
 		}
 		if err := d.wait(&d.in, t); err != nil {
 			return 0, d.fail("read", err)
@@ -144,6 +150,9 @@ func (d *descriptor) send(m *message, waits bool) (wrote int, err error) {
 	}
 	defer d.release()
 	if err := d.check(&d.out); err != nil && waits {
+		return 0, err
+	}
+	if settled, err := d.settle(waits); !settled {
 		return 0, err
 	}
 	for m.Iovlen > 0 {
