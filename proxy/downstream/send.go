@@ -317,8 +317,8 @@ func (s *sender) put(pieces ...[]byte) (int64, error) {
 }
 
 // settled says whether the client has taken what it was sent before and sends nothing at the moment, for all that is known: it takes
-// a small response then.
-func (c *conn) settled() bool { return len(c.ahead) == 0 && c.Untouched() }
+// a small response then. Nobody watches a client from which nothing has come, so that nobody else writes to ahead.
+func (c *conn) settled() bool { return c.Untouched() && len(c.ahead) == 0 }
 
 var crlf = []byte("\r\n")
 

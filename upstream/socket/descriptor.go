@@ -184,8 +184,8 @@ func (d *descriptor) Bind(t *Task) {
 
 // Untouched says that nothing has come since the last Read, as far as the loop knows; only a task of it is told.
 func (d *descriptor) Untouched() bool {
-	return d.task != nil && d.task.loop == d.loop && !d.task.isOutside() && d.ahead == nil &&
-		d.in.state.Load() != changed && !d.hungUp.Load() && d.check(&d.in) == nil
+	return d.task != nil && d.task.loop == d.loop && !d.task.isOutside() &&
+		d.in.state.Load() != changed && !d.hungUp.Load() && d.check(&d.in) == nil && d.ahead == nil
 }
 
 // MayHaveEnded says whether the loop was told that nothing more comes.
