@@ -27,17 +27,19 @@ func (d *descriptor) arrived() {
 	}
 }
 
-// receiveAll is the first stage.
+// receiveAll is the first stage, and says whose turn it is.
 func (l *loop) receiveAll() {
+	begin := l.incoming[:0]
 	for _, d := range l.incoming {
 		d.receiveAhead()
-	}
-	for _, begin := range [...]bool{false, true} {
-		for _, d := range l.incoming {
-			if (d.in.job != nil) == begin {
-				d.in.wakeUp(l, l)
-			}
+		if d.in.job == nil {
+			d.in.wakeUp(l, l)
+		} else {
+			begin = append(begin, d)
 		}
+	}
+	for _, d := range begin {
+		d.in.wakeUp(l, l)
 	}
 	clear(l.incoming)
 	l.incoming = l.incoming[:0]
