@@ -23,7 +23,8 @@ import (
 )
 
 // instant is a language in which the answer is there without a word over the connection, so that a benchmark sees what the rest of
-// the exchange costs. Only a new connection is read, one byte that fills its memory: there may be more, so nobody waits any more.
+// the exchange costs. Only a new connection is read, what greet sends: as that fills any memory, there may be more, so nobody waits
+// any more.
 type instant struct {
 	fields []upstream.Field
 	body   []byte
@@ -33,8 +34,10 @@ func (instant) Send(*upstream.Conn, *upstream.Request) error { return nil }
 
 func (i instant) Receive(c *upstream.Conn, resp *upstream.Response) error {
 	if !c.Reused() {
-		if _, err := c.Read(resp.Buf[:1]); err != nil {
-			return err
+		for c.Received() < greeting {
+			if _, err := c.Read(resp.Buf[:min(greeting-c.Received(), bufferSize)]); err != nil {
+				return err
+			}
 		}
 	}
 	if err := resp.SetStatus(200); err != nil {
@@ -80,7 +83,10 @@ func BenchmarkExchange(b *testing.B) {
 	})
 }
 
-// greet sends a byte to whoever connects.
+// greeting is how many bytes greet sends: as many as are received ahead at most.
+const greeting = 8 << 10
+
+// greet sends the greeting to whoever connects.
 func greet(listener net.Listener) {
 	for {
 		conn, err := listener.Accept()
@@ -89,7 +95,7 @@ func greet(listener net.Listener) {
 		}
 		go func() { // ends when the group closes the connection
 			defer conn.Close()
-			_, _ = conn.Write([]byte{1})
+			_, _ = conn.Write(make([]byte, greeting))
 			_, _ = io.Copy(io.Discard, conn)
 		}()
 	}
