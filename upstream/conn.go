@@ -24,10 +24,6 @@ type Timeouts struct {
 	// only known from what the loop was told.
 	Once bool
 
-	// Now is when the lease begins, if nothing but the peer is waited for from then to the first Read: then that does not ask the clock
-	// once more. Zero: it does.
-	Now time.Time
-
 	Until time.Time // no wait goes on after this, however long it may last; zero: no such moment. See Conn.Unbind
 }
 
@@ -61,7 +57,6 @@ func (c *Conn) Read(p []byte) (int, error) {
 		c.armRead()
 	}
 	c.awaited = false
-	c.timeouts.Now = time.Time{}
 	n, err := c.net.Read(p)
 	c.received += int64(n)
 	if err != nil && n == 0 {
@@ -73,7 +68,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 // AwaitRead waits as the Read that follows would, where that needs no memory to read into; what is wrong, that Read finds.
 func (c *Conn) AwaitRead() {
 	c.armRead()
-	c.awaited, c.timeouts.Now = true, time.Time{}
+	c.awaited = true
 	c.net.AwaitRead()
 }
 
@@ -84,7 +79,6 @@ func (c *Conn) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	c.armWrite()
-	c.timeouts.Now = time.Time{}
 	n, err := c.net.Write(p)
 	if err != nil {
 		return n, c.fail("send", err)
@@ -98,7 +92,6 @@ func (c *Conn) WriteBuffers(pieces *net.Buffers) (int64, error) {
 		return n, nil
 	}
 	c.armWrite()
-	c.timeouts.Now = time.Time{}
 	n, err := c.net.WriteBuffers(pieces)
 	if err != nil {
 		return n, c.fail("send", err)
@@ -204,21 +197,16 @@ func (c *Conn) due(armed time.Time, timeout time.Duration) (deadline time.Time, 
 		timeout = min(timeout, time.Until(until))
 		return time.Now().Add(timeout), true
 	}
-	return due(armed, timeout, c.timeouts.Now)
+	return due(armed, timeout)
 }
 
 // due says whether the armed deadline does not fit a wait of timeout that begins now, and which one does. Timeouts
-// of less than ten times the slack are armed exactly. The wall clock is asked only for a deadline that is to be armed, and no
-// clock if now, which may be some milliseconds ago, tells enough; zero: it is not known.
-func due(armed time.Time, timeout time.Duration, now time.Time) (deadline time.Time, late bool) {
+// of less than ten times the slack are armed exactly. The wall clock is asked only for a deadline that is to be armed.
+func due(armed time.Time, timeout time.Duration) (deadline time.Time, late bool) {
 	if timeout < 10*slack {
 		return time.Now().Add(timeout), true
 	}
-	left := armed.Sub(now)
-	if now.IsZero() {
-		left = time.Until(armed)
-	}
-	if timeout <= left && left <= timeout+slack {
+	if left := time.Until(armed); timeout <= left && left <= timeout+slack {
 		return armed, false
 	}
 	return time.Now().Add(timeout + slack), true

@@ -56,10 +56,8 @@ func TestDue(t *testing.T) {
 		now := time.Now()
 		f := func(armed time.Time, timeout time.Duration, want time.Time, late bool) {
 			t.Helper()
-			for _, known := range []time.Time{{}, now} {
-				if got, gotLate := due(armed, timeout, known); gotLate != late || late && !got.Equal(want) {
-					t.Errorf("armed at %v: got %v, %v, want %v, %v", armed.Sub(now), got.Sub(now), gotLate, want.Sub(now), late)
-				}
+			if got, gotLate := due(armed, timeout); gotLate != late || late && !got.Equal(want) {
+				t.Errorf("armed at %v: got %v, %v, want %v, %v", armed.Sub(now), got.Sub(now), gotLate, want.Sub(now), late)
 			}
 		}
 		const minute = time.Minute
@@ -70,41 +68,6 @@ func TestDue(t *testing.T) {
 		f(now.Add(2*minute), minute, now.Add(minute+slack), true) // of a lease with a longer timeout
 		f(now.Add(time.Second), time.Second, now.Add(time.Second), true)
 	})
-}
-
-// TestConn_NowEndsWithTheFirstWait: when the lease began says nothing about what follows a wait.
-func TestConn_NowEndsWithTheFirstWait(t *testing.T) {
-	read := func(c *Conn) { _, _ = c.Read(make([]byte, 1)) }
-	for name, wait := range map[string]func(c *Conn){
-		"read":          read,
-		"write":         func(c *Conn) { _, _ = c.Write([]byte("x")) },
-		"write buffers": func(c *Conn) { _, _ = c.WriteBuffers(&net.Buffers{[]byte("x")}) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				const long = time.Minute
-				near, far := net.Pipe()
-				defer near.Close()
-				defer far.Close()
-				c := &Conn{peer: &Peer{}, net: socket.New(near), timeouts: Timeouts{Send: long, Read: long, Now: time.Now()}}
-				go func() { // ends with the second read
-					time.Sleep(long / 2)
-					if name == "read" {
-						_, _ = far.Write([]byte("x"))
-					} else {
-						_, _ = far.Read(make([]byte, 1))
-					}
-					_, _ = far.Write([]byte("x"))
-				}()
-				c.armRead()
-				wait(c)
-				read(c)
-				if got := time.Until(c.readDeadline); got != long+slack {
-					t.Errorf("got a deadline in %v, want %v", got, long+slack)
-				}
-			})
-		})
-	}
 }
 
 // mute is a Protocol that is never spoken.

@@ -36,7 +36,6 @@ func (p *Peer) Lease(timeouts Timeouts, fresh bool) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	timeouts.Now = time.Time{} // that was a wait
 	c.begin(timeouts)
 	return c, nil
 }

@@ -91,9 +91,6 @@ func (r *run) exchangeHeads(visited visit, now time.Time, fresh bool) *upstream.
 	record := r.lastAttempt()
 	timeouts := opts.Timeouts
 	timeouts.Until, timeouts.Task, timeouts.Once = r.until, ex.Task, !r.repeatable(upstream.Sending)
-	if r.stream.from == nil { // the client is not waited for any more
-		timeouts.Now = now
-	}
 	conn, err := r.peer.Lease(timeouts, fresh)
 	if err != nil {
 		r.reused = false
