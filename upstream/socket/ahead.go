@@ -22,22 +22,25 @@ const maxAhead = 8 << 10
 
 var receiveds = sync.Pool{New: func() any { return &received{} }}
 
-// receiveAhead receives for the Read that is to follow, of whoever is about to be woken.
-func (d *descriptor) receiveAhead() {
-	if !d.hold() {
-		return
-	}
-	defer d.release()
+// makeRoom returns room to receive ahead, for the Read that is to follow, of whoever is about to be woken.
+func (d *descriptor) makeRoom() []byte {
 	r, ok := receiveds.Get().(*received)
 	if !ok {
 		panic("socket: pool of something else")
 	}
 	d.in.take()
-	n, errno := d.receive(r.room[:])
+	d.ahead = r
+	return r.room[:]
+}
+
+// hasReceived notes what has come into that room.
+func (d *descriptor) hasReceived(n int, errno syscall.Errno) {
+	r := d.ahead
 	if errno == 0 && n == 0 || errno == unix.EAGAIN {
 		if errno == 0 {
 			d.hungUp.Store(true) // the Read finds the end by itself
 		}
+		d.ahead = nil
 		receiveds.Put(r)
 		return
 	}
@@ -45,7 +48,6 @@ func (d *descriptor) receiveAhead() {
 		d.in.mark() // there may be more
 	}
 	r.errno, r.from, r.to = errno, 0, max(0, n)
-	d.ahead = r
 }
 
 // readAhead is Read for what was received ahead.

@@ -34,3 +34,6 @@ func (d *descriptor) sendOnce(m *message) (uintptr, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, uintptr(d.fd), uintptr(unsafe.Pointer(&m.Msghdr)), flags)
 	return n, errno
 }
+
+// rings says that loops may have rings.
+const rings = true

@@ -23,6 +23,7 @@ type loop struct {
 	queue  []work              // to be done in this turn, from done on
 	done   int
 	stages
+	ring  *ring   // nil: there is none
 	idle  []*Task // without a job
 	spare int     // of those, how many were not needed since the last trim
 
@@ -82,7 +83,7 @@ func newLoop() (*loop, error) {
 	if err != nil {
 		return nil, errors.Join(os.NewSyscallError("eventfd", err), unix.Close(epoll))
 	}
-	l := &loop{epoll: epoll, bell: bell}
+	l := &loop{epoll: epoll, bell: bell, ring: newRing()}
 	rings := unix.EpollEvent{Events: unix.EPOLLIN | epollET, Fd: int32(bell)}
 	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, bell, &rings); err != nil {
 		return nil, errors.Join(os.NewSyscallError("epoll_ctl", err), unix.Close(bell), unix.Close(epoll))

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -74,11 +75,37 @@ func (p *posted) owes() bool { return p.letter.Load() != nil }
 func (d *descriptor) deliver() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if m := d.letter.Load(); m != nil {
+		d.conclude(m, d.sendMost(&m.message))
+	}
+}
+
+// lockLetter returns what is to be sent, and locks it until unlockLetter; nil: there is nothing, or somebody is sending it.
+func (d *descriptor) lockLetter() []byte {
+	if !d.mu.TryLock() {
+		return nil
+	}
 	m := d.letter.Load()
 	if m == nil {
-		return
+		d.mu.Unlock()
+		return nil
 	}
-	errno := d.sendMost(&m.message)
+	return unsafe.Slice(m.Iov.Base, m.Iov.Len)
+}
+
+// unlockLetter goes on as deliver does, n bytes having been sent.
+func (d *descriptor) unlockLetter(n int, errno syscall.Errno) {
+	defer d.mu.Unlock()
+	m := d.letter.Load()
+	if errno == 0 || errno == unix.EINTR {
+		m.advance(uint64(n))
+		errno = d.sendMost(&m.message)
+	}
+	d.conclude(m, errno)
+}
+
+// conclude notes why the letter was not sent, or not all of it, or that it was.
+func (d *descriptor) conclude(m *letter, errno syscall.Errno) {
 	if errno == unix.EAGAIN {
 		return
 	}

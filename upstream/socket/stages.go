@@ -2,11 +2,18 @@
 
 package socket
 
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
 // A turn of a loop has stages:
 //
-//  1. It receives what has come, for those who have waited for it without memory to read into (ahead.go).
+//  1. It receives what has come, for those who have waited for it without memory to read into (ahead.go): in one system call, if the
+//     system lets us (ring.go), or else one by one.
 //  2. Tasks go on, one after the other: first those that were in the middle of something, then those that begin.
-//  3. It sends what they have posted (post.go).
+//  3. It sends what they have posted (post.go), likewise.
 //
 // So the same code, the kernel's or ours, runs many times in a row and finds itself in the processor's caches: each call into the kernel
 // drives a part of ours out of them, and the other way round. BenchmarkStages shows what that gives.
@@ -15,6 +22,7 @@ package socket
 type stages struct {
 	incoming []*descriptor // of each, somebody waits for the loop to wake him
 	outgoing []*descriptor // each is held
+	row      []transfer    // of the present stage
 }
 
 // arrived notes that there may be something to read.
@@ -27,11 +35,32 @@ func (d *descriptor) arrived() {
 	}
 }
 
+// transfer is one of a stage.
+type transfer struct {
+	d     *descriptor // held
+	fd    int         // its number
+	p     []byte      // what is sent, or room for what is received
+	sends bool
+	n     int // how much it was
+	errno syscall.Errno
+}
+
 // receiveAll is the first stage, and says whose turn it is.
 func (l *loop) receiveAll() {
+	for _, d := range l.incoming {
+		if d.hold() {
+			l.row = append(l.row, transfer{d: d, fd: d.fd, p: d.makeRoom()})
+		}
+	}
+	l.transferAll()
+	for i := range l.row {
+		t := &l.row[i]
+		t.d.hasReceived(t.n, t.errno)
+		t.d.release()
+	}
+	l.row = emptied(l.row)
 	begin := l.incoming[:0]
 	for _, d := range l.incoming {
-		d.receiveAhead()
 		if d.in.job == nil {
 			d.in.wakeUp(l, l)
 		} else {
@@ -41,16 +70,51 @@ func (l *loop) receiveAll() {
 	for _, d := range begin {
 		d.in.wakeUp(l, l)
 	}
-	clear(l.incoming)
-	l.incoming = l.incoming[:0]
+	l.incoming = emptied(l.incoming)
 }
 
 // sendAll is the last stage.
 func (l *loop) sendAll() {
-	for i, d := range l.outgoing {
-		l.outgoing[i] = nil
-		d.deliver()
-		d.release()
+	for _, d := range l.outgoing {
+		if p := d.lockLetter(); p != nil {
+			l.row = append(l.row, transfer{d: d, fd: d.fd, p: p, sends: true})
+		} else {
+			d.release()
+		}
 	}
-	l.outgoing = l.outgoing[:0]
+	l.outgoing = emptied(l.outgoing)
+	l.transferAll()
+	for i := range l.row {
+		t := &l.row[i]
+		t.d.unlockLetter(t.n, t.errno)
+		t.d.release()
+	}
+	l.row = emptied(l.row)
+}
+
+// transferAll makes the transfers of the row.
+func (l *loop) transferAll() {
+	row := l.row
+	for l.ring != nil && len(row) > 1 {
+		part := row[:min(len(row), ringSize)]
+		made := l.ring.run(part, true)
+		row = row[made:]
+		if made < len(part) {
+			l.ring = nil
+		}
+	}
+	for i := range row {
+		t := &row[i]
+		if t.sends {
+			t.n, t.errno = 0, unix.EINTR // as if it had been tried
+		} else {
+			t.n, t.errno = t.d.receive(t.p)
+		}
+	}
+}
+
+// emptied is what is left of a list that was worked off: its memory.
+func emptied[T any](list []T) []T {
+	clear(list)
+	return list[:0]
 }

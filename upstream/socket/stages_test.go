@@ -296,6 +296,41 @@ func TestAhead_KeepsAReset(t *testing.T) {
 
 // TestStages_KeepTheOrder has many tasks send and read in all ways at the same time.
 func TestStages_KeepTheOrder(t *testing.T) {
+	t.Run("ring", func(t *testing.T) {
+		if newRing() == nil {
+			t.Skip("no rings here")
+		}
+		checkOrder(t)
+	})
+	t.Run("calls", func(t *testing.T) {
+		withoutRings(t)
+		checkOrder(t)
+	})
+	t.Run("broken ring", func(t *testing.T) {
+		withoutRings(t)
+		for _, l := range loops() {
+			do(t, l, func(*Task) {
+				if l.ring = newRing(); l.ring != nil {
+					_ = syscall.Close(int(l.ring.fd))
+				}
+			})
+		}
+		checkOrder(t)
+	})
+}
+
+// withoutRings takes their rings from the loops until the test is over.
+func withoutRings(tb testing.TB) {
+	tb.Helper()
+	for _, l := range loops() {
+		var its *ring
+		do(tb, l, func(*Task) { its, l.ring = l.ring, nil })
+		tb.Cleanup(func() { do(tb, l, func(*Task) { l.ring = its }) })
+	}
+}
+
+func checkOrder(t *testing.T) {
+	t.Helper()
 	const seed = 1
 	all := sync.WaitGroup{}
 	for i := range 40 {
@@ -353,12 +388,16 @@ func TestStages_KeepTheOrder(t *testing.T) {
 }
 
 // BenchmarkStages is what it takes to have 64 tasks answer a small message each, which all come at the same time: with answers that are
-// written one by one, and with such that are posted.
+// written one by one, and with such that are posted and leave by calls, or by a ring.
 func BenchmarkStages(b *testing.B) {
 	const clients = 64
 	question, answer := make([]byte, 200), make([]byte, 1200)
-	for _, posts := range []bool{false, true} {
-		b.Run(fmt.Sprintf("posts=%v", posts), func(b *testing.B) {
+	for _, way := range []string{"writes", "posts", "ring"} {
+		posts := way != "writes"
+		b.Run(way, func(b *testing.B) {
+			if way != "ring" {
+				withoutRings(b)
+			}
 			far := make([]net.Conn, clients)
 			for i := range far {
 				c, other := ends(b)
@@ -379,7 +418,7 @@ func BenchmarkStages(b *testing.B) {
 				}
 				near.Await(next)
 			}
-			buf := make([]byte, len(answer))
+			buf, before := make([]byte, len(answer)), cpuTime(b)
 			for b.Loop() {
 				for _, c := range far {
 					_, _ = c.Write(question)
@@ -388,10 +427,20 @@ func BenchmarkStages(b *testing.B) {
 					_, _ = io.ReadFull(c, buf)
 				}
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*clients), "ns/answer")
+			b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N*clients), "cpu-ns/answer")
 			for _, c := range far {
 				c.Close()
 			}
 		})
 	}
+}
+
+// cpuTime is what the process has taken of the processors.
+func cpuTime(tb testing.TB) time.Duration {
+	tb.Helper()
+	use := syscall.Rusage{}
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &use); err != nil {
+		tb.Fatal(err)
+	}
+	return time.Duration(use.Utime.Nano() + use.Stime.Nano())
 }
