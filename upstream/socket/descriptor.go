@@ -206,7 +206,7 @@ func (d *descriptor) AwaitRead() {
 // nobody may read.
 func (d *descriptor) Await(job func(*Task)) {
 	d.in.task, d.in.job = nil, job
-	if !d.waits(&d.in, awaitedBare) {
+	if d.ahead != nil || !d.waits(&d.in, awaitedBare) {
 		d.in.job = nil
 		d.loop.post(work{job: job})
 	}

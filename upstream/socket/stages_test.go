@@ -273,6 +273,23 @@ func TestAhead_IsReadInAnyPieces(t *testing.T) {
 	}
 }
 
+// TestAhead_IsSomethingToRead for a job that waits for that.
+func TestAhead_IsSomethingToRead(t *testing.T) {
+	near, far := ends(t)
+	do(t, near.loop, func(task *Task) {
+		near.Bind(task)
+		_, _ = far.Write([]byte("12"))
+		near.AwaitRead()
+		if n, err := near.Read(make([]byte, 1)); n != 1 || err != nil {
+			t.Errorf("got %d, %v", n, err)
+		}
+		near.Bind(nil)
+	})
+	done := make(chan struct{})
+	near.Await(func(*Task) { close(done) })
+	<-done
+}
+
 // TestAhead_KeepsAReset until it is read.
 func TestAhead_KeepsAReset(t *testing.T) {
 	near, far := ends(t)
