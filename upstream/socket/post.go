@@ -76,7 +76,8 @@ func (d *descriptor) deliver() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if m := d.letter.Load(); m != nil {
-		d.conclude(m, d.sendMost(&m.message))
+		_, errno := d.sendMost(&m.message)
+		d.conclude(m, errno)
 	}
 }
 
@@ -99,7 +100,7 @@ func (d *descriptor) unlockLetter(n int, errno syscall.Errno) {
 	m := d.letter.Load()
 	if errno == 0 || errno == unix.EINTR {
 		m.advance(uint64(n))
-		errno = d.sendMost(&m.message)
+		_, errno = d.sendMost(&m.message)
 	}
 	d.conclude(m, errno)
 }
@@ -124,20 +125,6 @@ func (d *descriptor) deliverMore() {
 		d.deliver()
 		d.release()
 	}
-}
-
-// sendMost sends until the socket takes no more.
-func (d *descriptor) sendMost(m *message) syscall.Errno {
-	for m.Iovlen > 0 {
-		switch n, errno := d.sendOnce(m); errno {
-		case 0:
-			m.advance(uint64(n))
-		case unix.EINTR:
-		default:
-			return errno
-		}
-	}
-	return 0
 }
 
 // settle sends what was posted before anything else is: it waits for the socket to take it, or else says whether it did.

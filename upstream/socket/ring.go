@@ -110,7 +110,8 @@ func (r *ring) makes() bool {
 		return false
 	}
 	defer func() { _, _ = unix.Close(pair[0]), unix.Close(pair[1]) }()
-	try := []transfer{{fd: pair[0], p: make([]byte, 1)}, {fd: pair[0], p: []byte{1}, sends: true}, {fd: pair[1], p: make([]byte, 2)}}
+	near, far := &descriptor{fd: pair[0]}, &descriptor{fd: pair[1]}
+	try := []transfer{{d: near, p: make([]byte, 1)}, {d: near, p: []byte{1}, sends: true}, {d: far, p: make([]byte, 2)}}
 	return r.run(try, false) == len(try) && try[0].errno == unix.EAGAIN && try[1].n == 1 && try[2].n == 1
 }
 
@@ -121,7 +122,7 @@ func (r *ring) run(row []transfer, waits bool) int {
 	for i := range row {
 		t := &row[i]
 		at := end % uint32(len(r.submissions))
-		s := submission{opcode: opRecv, fd: int32(t.fd), length: uint32(len(t.p)), flags: unix.MSG_DONTWAIT, index: uint64(i)}
+		s := submission{opcode: opRecv, fd: int32(t.d.fd), length: uint32(len(t.p)), flags: unix.MSG_DONTWAIT, index: uint64(i)}
 		if t.sends {
 			s.opcode, s.flags = opSend, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL
 		}

@@ -10,6 +10,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// socketpair returns two connected sockets, of which no loop knows.
+func socketpair(t *testing.T) (near, far *descriptor) {
+	t.Helper()
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		unix.Close(pair[0])
+		unix.Close(pair[1])
+	})
+	return &descriptor{fd: pair[0]}, &descriptor{fd: pair[1]}
+}
+
 // TestRing_DoesWhatCallsDo, more often than it has room.
 func TestRing_DoesWhatCallsDo(t *testing.T) {
 	r := newRing()
@@ -17,31 +31,20 @@ func TestRing_DoesWhatCallsDo(t *testing.T) {
 		t.Skip("no rings here")
 	}
 	defer unix.Close(int(r.fd))
-	open := func() (near, far int) {
-		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			unix.Close(pair[0])
-			unix.Close(pair[1])
-		})
-		return pair[0], pair[1]
-	}
-	near, far := open()
-	halfClosed, other := open()
-	_ = unix.Shutdown(halfClosed, unix.SHUT_WR)
+	near, far := socketpair(t)
+	halfClosed, other := socketpair(t)
+	_ = unix.Shutdown(halfClosed.fd, unix.SHUT_WR)
 	for round := range 3 * ringSize {
 		text := bytes.Repeat([]byte{byte(round)}, 1+round)
 		room := func() []byte { return make([]byte, 1000) }
 		row := []transfer{
-			{fd: far, p: room()},
-			{fd: near, p: text, sends: true},
-			{fd: far, p: room()},
-			{fd: far, p: room()},
-			{fd: halfClosed, p: text, sends: true},
-			{fd: other, p: room()},
-			{fd: -1, p: room()},
+			{d: far, p: room()},
+			{d: near, p: text, sends: true},
+			{d: far, p: room()},
+			{d: far, p: room()},
+			{d: halfClosed, p: text, sends: true},
+			{d: other, p: room()},
+			{d: &descriptor{fd: -1}, p: room()},
 		}
 		want := []struct {
 			n     int
@@ -67,22 +70,17 @@ func TestRing_MakesAsManyAsFit(t *testing.T) {
 		t.Skip("no rings here")
 	}
 	defer unix.Close(int(r.fd))
-	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(pair[0])
-	defer unix.Close(pair[1])
+	near, far := socketpair(t)
 	for range 5 {
 		row := make([]transfer, ringSize)
 		for i := range row {
-			row[i] = transfer{fd: pair[0], p: []byte{byte(i)}, sends: true}
+			row[i] = transfer{d: near, p: []byte{byte(i)}, sends: true}
 		}
 		if made := r.run(row, true); made != ringSize {
 			t.Errorf("made %d of %d", made, ringSize)
 		}
 		got := make([]byte, 2*ringSize)
-		n, err := unix.Read(pair[1], got)
+		n, err := unix.Read(far.fd, got)
 		if err != nil || n != ringSize {
 			t.Fatal(n, err)
 		}

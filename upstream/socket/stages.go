@@ -38,27 +38,20 @@ func (d *descriptor) arrived() {
 // transfer is one of a stage.
 type transfer struct {
 	d     *descriptor // held
-	fd    int         // its number
 	p     []byte      // what is sent, or room for what is received
 	sends bool
-	n     int // how much it was
-	errno syscall.Errno
+	n     int           // how much it was
+	errno syscall.Errno // EINTR: it has not been made yet
 }
 
 // receiveAll is the first stage, and says whose turn it is.
 func (l *loop) receiveAll() {
 	for _, d := range l.incoming {
 		if d.hold() {
-			l.row = append(l.row, transfer{d: d, fd: d.fd, p: d.makeRoom()})
+			l.row = append(l.row, transfer{d: d, p: d.makeRoom(), errno: unix.EINTR})
 		}
 	}
-	l.transferAll()
-	for i := range l.row {
-		t := &l.row[i]
-		t.d.hasReceived(t.n, t.errno)
-		t.d.release()
-	}
-	l.row = emptied(l.row)
+	l.transferAll((*descriptor).hasReceived)
 	begin := l.incoming[:0]
 	for _, d := range l.incoming {
 		if d.in.job == nil {
@@ -77,25 +70,19 @@ func (l *loop) receiveAll() {
 func (l *loop) sendAll() {
 	for _, d := range l.outgoing {
 		if p := d.lockLetter(); p != nil {
-			l.row = append(l.row, transfer{d: d, fd: d.fd, p: p, sends: true})
+			l.row = append(l.row, transfer{d: d, p: p, sends: true, errno: unix.EINTR})
 		} else {
 			d.release()
 		}
 	}
 	l.outgoing = emptied(l.outgoing)
-	l.transferAll()
-	for i := range l.row {
-		t := &l.row[i]
-		t.d.unlockLetter(t.n, t.errno)
-		t.d.release()
-	}
-	l.row = emptied(l.row)
+	l.transferAll((*descriptor).unlockLetter)
 }
 
-// transferAll makes the transfers of the row.
-func (l *loop) transferAll() {
-	row := l.row
-	for l.ring != nil && len(row) > 1 {
+// transferAll makes the transfers of the row, and has each descriptor note what came of its own. What was posted and could not be sent
+// in the ring, unlockLetter sends.
+func (l *loop) transferAll(note func(d *descriptor, n int, errno syscall.Errno)) {
+	for row := l.row; l.ring != nil && len(row) > 1; {
 		part := row[:min(len(row), ringSize)]
 		made := l.ring.run(part, true)
 		row = row[made:]
@@ -103,14 +90,15 @@ func (l *loop) transferAll() {
 			l.ring = nil
 		}
 	}
-	for i := range row {
-		t := &row[i]
-		if t.sends {
-			t.n, t.errno = 0, unix.EINTR // as if it had been tried
-		} else {
+	for i := range l.row {
+		t := &l.row[i]
+		if t.errno == unix.EINTR && !t.sends {
 			t.n, t.errno = t.d.receive(t.p)
 		}
+		note(t.d, t.n, t.errno)
+		t.d.release()
 	}
+	l.row = emptied(l.row)
 }
 
 // emptied is what is left of a list that was worked off: its memory.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -155,25 +156,34 @@ func (d *descriptor) send(m *message, waits bool) (wrote int, err error) {
 	if settled, err := d.settle(waits); !settled {
 		return 0, err
 	}
+	for {
+		n, errno := d.sendMost(m)
+		wrote += n
+		switch {
+		case errno == 0, errno == unix.EAGAIN && !waits:
+			return wrote, nil
+		case errno != unix.EAGAIN:
+			return wrote, os.NewSyscallError("send", errno)
+		}
+		if err := d.wait(&d.out, d.task); err != nil {
+			return wrote, err
+		}
+	}
+}
+
+// sendMost sends until there is nothing left, or why that is not so: EAGAIN, if the socket takes no more.
+func (d *descriptor) sendMost(m *message) (wrote int, errno syscall.Errno) {
 	for m.Iovlen > 0 {
-		n, errno := d.sendOnce(m)
-		switch errno {
+		switch n, errno := d.sendOnce(m); errno {
 		case 0:
 			wrote += int(n)
 			m.advance(uint64(n))
 		case unix.EINTR:
-		case unix.EAGAIN:
-			if !waits {
-				return wrote, nil
-			}
-			if err := d.wait(&d.out, d.task); err != nil {
-				return wrote, err
-			}
 		default:
-			return wrote, os.NewSyscallError("send", errno)
+			return wrote, errno
 		}
 	}
-	return wrote, nil
+	return wrote, 0
 }
 
 // advance takes n written bytes off.
