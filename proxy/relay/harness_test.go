@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -42,8 +44,14 @@ const (
 // bufferSize is the buffer_size of all tests.
 const bufferSize = 4096
 
+// atOnce is how many parallel tests run at a time, unless -parallel says it: most of them wait for a timeout.
+const atOnce = "8"
+
 // TestMain checks that no goroutine works for the relay when all tests have ended.
 func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", atOnce); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	for deadline := time.Now().Add(patience); code == 0 && relaying(); runtime.Gosched() {
 		if time.Now().After(deadline) {
@@ -209,7 +217,9 @@ func (r *rig) listen(handler proxy.Handler, log *slog.Logger, s *setup) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
-		if err := l.Shutdown(ctx); err != nil {
+		over, end := context.WithCancel(ctx)
+		end()
+		if err := errors.Join(l.StopAccepting(over), l.Shutdown(ctx)); err != nil { // nobody is on the way: there is no pause for them
 			t.Errorf("shutdown: %v", err)
 		}
 		if err := <-served; err != nil {
