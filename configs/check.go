@@ -39,11 +39,12 @@ func (k *checker) server(s *Server) {
 	if len(s.Locations) == 0 && !s.Places.Has("locations") {
 		k.refuse(s.Places.At(), "locations is missing")
 	}
-	for i, address := range s.Listen {
-		if slices.Contains(s.Listen[:i], address) {
-			k.refuse(s.Places.At("listen"), "a duplicate listen %s", address)
+	for i, l := range s.Listen {
+		if slices.ContainsFunc(s.Listen[:i], func(before Listen) bool { return before.Address == l.Address }) {
+			k.refuse(s.Places.At("listen"), "a duplicate listen %s", l.Address)
 		}
 	}
+	k.serverTLS(s)
 	first := map[string]Place{}
 	for i := range s.Locations {
 		l := &s.Locations[i]
@@ -198,6 +199,7 @@ func (k *checker) listeners() {
 			k.refuse(admin.Places.At("listen"), "%s is taken by a server in line %d", admin.Address, l.place.Line)
 		}
 		k.serversOf(l)
+		k.secured(l)
 	}
 }
 

@@ -80,13 +80,20 @@ type Admin struct {
 
 // Server is a set of host names and what answers for them, nginx's server block.
 type Server struct {
-	Listen        []string // addresses for net.Listen, such as 0.0.0.0:8080; Config.Listeners has their networks
+	Listen        []Listen
 	DefaultServer bool     // answers for host names that no server of its listeners has
 	Names         []string // lower case: exact, *.x or x.*; the empty name is a request without Host
 	Locations     []Location
 	Client        Client
+	TLS           ServerTLS
 
 	Places Places
+}
+
+// Listen is an address on which a server listens.
+type Listen struct {
+	Address string // for net.Listen, such as 0.0.0.0:8080; Config.Listeners has its network
+	TLS     bool   // its clients speak TLS
 }
 
 // Client is how long and how often a client may use a connection.

@@ -58,7 +58,7 @@ func TestFull_HasEveryKey(t *testing.T) {
 			}
 		}
 	}
-	f(top, keys(topFields()), "listen") // only without servers; full.yaml has it in a comment
+	f(top, keys(topFields()), "listen", "tls") // only without servers; full.yaml has them in a comment
 	f(top, keys(clientFields()))
 	f(top, keys(settingFields()))
 	f(top.at(t, "access_log"), keys(accessLogFields()))
@@ -66,7 +66,7 @@ func TestFull_HasEveryKey(t *testing.T) {
 	f(top.at(t, "why"), keys(whyFields()))
 	f(top.at(t, "resolver"), keys(resolverFields()))
 	server := top.at(t, "servers").items[0]
-	f(server, keys(serverFields()))
+	f(server, keys(serverFields()), "tls") // in a comment
 	f(server.at(t, "locations").items[0], keys(locationFields()))
 	app := top.at(t, "upstreams").at(t, "app")
 	f(app, keys(upstreamFields()), "peers") // in the other upstream
@@ -85,7 +85,7 @@ func TestFull_HasWhatIsOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range slices.Concat(keys(rotateFields()), keys(processesFields()), keys(healthFields()), keys(matchFields()), keys(stickyFields())) {
+	for _, key := range slices.Concat(keys(rotateFields()), keys(processesFields()), keys(healthFields()), keys(matchFields()), keys(stickyFields()), keys(serverTLSFields())) {
 		if !regexp.MustCompile(`(?m)^ +#( +#)?  ` + key + `:`).Match(data) {
 			t.Errorf("%s is not in a comment of full.yaml", key)
 		}

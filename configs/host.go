@@ -20,6 +20,9 @@ func (c *Config) CheckHost() Problems { return c.checkHost(host{windows: onWindo
 
 func (c *Config) checkHost(h host) Problems {
 	k := checker{config: c}
+	for _, s := range c.Servers {
+		k.serverFiles(s)
+	}
 	for _, u := range c.Upstreams {
 		k.tlsFiles(u)
 		if u.Backend != nil {

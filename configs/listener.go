@@ -9,6 +9,7 @@ import (
 type Listener struct {
 	Network string    // for net.Listen: tcp4, tcp6 or tcp
 	Address string    // for net.Listen
+	TLS     bool      // its clients speak TLS
 	Servers []*Server // those that listen here, in the order of the file
 	Default *Server   // answers for host names that none of Servers has: the default_server, else the first
 
@@ -20,11 +21,13 @@ func (c *Config) Listeners() []*Listener {
 	var listeners []*Listener
 	known := map[string]*Listener{}
 	for _, s := range c.Servers {
-		for _, address := range s.Listen {
-			l := known[address]
+		for _, at := range s.Listen {
+			l := known[at.Address]
 			if l == nil {
-				l = &Listener{Network: Network(address), Address: address, Default: s, place: s.Places.At("listen")}
-				known[address] = l
+				l = &Listener{
+					Network: Network(at.Address), Address: at.Address, TLS: at.TLS, Default: s, place: s.Places.At("listen"),
+				}
+				known[at.Address] = l
 				listeners = append(listeners, l)
 			}
 			if n := len(l.Servers); n == 0 || l.Servers[n-1] != s { // an address written twice is a problem of Check

@@ -33,7 +33,7 @@ func TestParse_MakesAServerOfTheShortForm(t *testing.T) {
 	}
 	s := c.Servers[0]
 	l := s.Locations[0]
-	if !slices.Equal(s.Listen, []string{"0.0.0.0:8080"}) || l.Path != "/" || l.Exact || l.Pass != "app" || !slices.Equal(s.Names, []string{""}) {
+	if !slices.Equal(s.Listen, []configs.Listen{{Address: "0.0.0.0:8080"}}) || l.Path != "/" || l.Exact || l.Pass != "app" || !slices.Equal(s.Names, []string{""}) {
 		t.Errorf("got listen %v, location %q to %q, names %q", s.Listen, l.Path, l.Pass, s.Names)
 	}
 	if l.Settings.Buffering.BusyBuffersSize != 32*configs.KiB || time.Duration(s.Client.HeaderTimeout) != 15*time.Second {

@@ -30,6 +30,8 @@ func (d *draft) expandShortForm() Problems {
 	switch {
 	case short && long:
 		return Problems{d.Places.At("listen").problem("is for a file without servers; write it in each of servers")}
+	case long && d.Places.Has("tls"):
+		return Problems{d.Places.At("tls").problem("is for a file without servers; write it in each of servers")}
 	case long:
 		return nil
 	case !short:
@@ -43,8 +45,12 @@ func (d *draft) expandShortForm() Problems {
 			"the short form without servers needs exactly one upstream, got %d; write servers with locations", len(d.upstreams))}
 	}
 	at := d.Places.At("listen")
+	places := Places{"": at, "listen": at, "locations": at}
+	if d.Places.Has("tls") {
+		places["tls"] = d.Places.At("tls")
+	}
 	d.servers = []serverDraft{{
-		Server: Server{Listen: d.listen, Names: []string{""}, Places: Places{"": at, "listen": at, "locations": at}},
+		Server: Server{Listen: d.listen, TLS: d.tls, Names: []string{""}, Places: places},
 		locations: []locationDraft{{
 			Location: Location{Path: "/", Pass: d.upstreams[0].Name, Lane: LaneNormal, Places: Places{"": at, "path": at, "pass": at}},
 		}},

@@ -12,7 +12,8 @@ import (
 type draft struct {
 	Config
 
-	listen    []string // the short form
+	listen    []Listen  // the short form
+	tls       ServerTLS // likewise
 	servers   []serverDraft
 	upstreams []upstreamDraft
 	client    layer[Client]
@@ -35,7 +36,8 @@ type locationDraft struct {
 
 func topFields() []field[draft] {
 	return []field[draft]{
-		value("listen", (*reader).listen, func(d *draft) *[]string { return &d.listen }),
+		value("listen", (*reader).listen, func(d *draft) *[]Listen { return &d.listen }),
+		value("tls", (*reader).serverTLS, func(d *draft) *ServerTLS { return &d.tls }),
 		value("upstreams", (*reader).upstreams, func(d *draft) *[]upstreamDraft { return &d.upstreams }),
 		value("servers", (*reader).servers, func(d *draft) *[]serverDraft { return &d.servers }),
 		{"access_log", readAccessLog},
@@ -53,7 +55,8 @@ func topFields() []field[draft] {
 
 func serverFields() []field[serverDraft] {
 	return []field[serverDraft]{
-		value("listen", (*reader).listen, func(s *serverDraft) *[]string { return &s.Listen }),
+		value("listen", (*reader).listen, func(s *serverDraft) *[]Listen { return &s.Listen }),
+		value("tls", (*reader).serverTLS, func(s *serverDraft) *ServerTLS { return &s.TLS }),
 		value("default_server", (*reader).flag, func(s *serverDraft) *bool { return &s.DefaultServer }),
 		value("server_name", (*reader).serverNames, func(s *serverDraft) *[]string { return &s.Names }),
 		value("locations", (*reader).locations, func(s *serverDraft) *[]locationDraft { return &s.locations }),

@@ -238,19 +238,35 @@ func (r *reader) address(n *node, s string) (string, bool) {
 }
 
 // listen reads one address or a list of addresses.
-func (r *reader) listen(n *node) ([]string, bool) {
+func (r *reader) listen(n *node) ([]Listen, bool) {
 	texts, ok := r.texts(n)
 	if !ok {
 		return nil, false
 	}
-	addresses := []string{}
+	all := []Listen{}
 	if len(texts) == 0 {
 		r.refuse(n, "is empty")
 	}
 	for i, s := range texts {
-		address, good := r.address(n.list()[i], s)
+		l, good := r.listenAt(n.list()[i], s)
 		ok = ok && good
-		addresses = append(addresses, address)
+		all = append(all, l)
 	}
-	return addresses, ok
+	return all, ok
+}
+
+// listenAt reads an address, or one with the word tls behind it.
+func (r *reader) listenAt(n *node, s string) (Listen, bool) {
+	address, word, _ := strings.Cut(s, " ")
+	switch word = strings.TrimSpace(word); word {
+	case "", "tls":
+	case "ssl":
+		r.refuse(n, "%s: the word is tls here; write %s", quote(s), quote(address+" tls"))
+		return Listen{}, false
+	default:
+		r.refuse(n, "unknown %s behind the address in %s; want tls or nothing", quote(word), quote(s))
+		return Listen{}, false
+	}
+	address, ok := r.address(n, address)
+	return Listen{address, word == "tls"}, ok
 }

@@ -33,9 +33,11 @@ func DefaultTLS() TLS {
 }
 
 // Versions returns the lowest and the highest version as crypto/tls has them, 0 for Go's choice.
-func (t *TLS) Versions() (lowest, highest uint16) {
+func (t *TLS) Versions() (lowest, highest uint16) { return tlsVersions(t.Protocols) }
+
+func tlsVersions(protocols []string) (lowest, highest uint16) {
 	for i, protocol := range tlsProtocols {
-		for _, p := range t.Protocols {
+		for _, p := range protocols {
 			if p != protocol {
 				continue
 			}
@@ -133,21 +135,32 @@ func (k *checker) tlsFiles(u *Upstream) {
 	if t.Certificate == "" || t.CertificateKey == "" {
 		return
 	}
-	for _, file := range []struct{ key, path string }{{"certificate", t.Certificate}, {"certificate_key", t.CertificateKey}} {
+	if leaf := k.pair(t.Places, t.Certificate, t.CertificateKey); leaf != nil {
+		k.inTime(t.Places.At("certificate"), t.Certificate, leaf)
+	}
+}
+
+// pair looks at the files of a certificate and its key; nil: they are a problem.
+func (k *checker) pair(places Places, certificate, key string) *x509.Certificate {
+	for _, file := range []struct{ key, path string }{{"certificate", certificate}, {"certificate_key", key}} {
 		if data, err := os.ReadFile(file.path); err != nil {
-			k.refuse(t.Places.At(file.key), "%v", err)
-			return
+			k.refuse(places.At(file.key, "certificate"), "%v", err)
+			return nil
 		} else if block, _ := pem.Decode(data); block == nil {
-			k.refuse(t.Places.At(file.key), "%s is not PEM, the text form of certificates and keys", quote(file.path))
-			return
+			k.refuse(places.At(file.key, "certificate"), "%s is not PEM, the text form of certificates and keys", quote(file.path))
+			return nil
 		}
 	}
-	pair, err := tls.LoadX509KeyPair(t.Certificate, t.CertificateKey)
-	if err != nil {
-		k.refuse(t.Places.At("certificate"), "%s and its key %s: %v", quote(t.Certificate), quote(t.CertificateKey), err)
-		return
+	pair, err := tls.LoadX509KeyPair(certificate, key)
+	switch {
+	case err != nil && certificate == key:
+		k.refuse(places.At("certificate"), "%s has no certificate with its key: %v; write certificate_key", quote(certificate), err)
+	case err != nil:
+		k.refuse(places.At("certificate"), "%s and its key %s: %v", quote(certificate), quote(key), err)
+	default:
+		return pair.Leaf
 	}
-	k.inTime(t.Places.At("certificate"), t.Certificate, pair.Leaf)
+	return nil
 }
 
 func (k *checker) authorities(t *TLS) {

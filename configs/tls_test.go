@@ -99,3 +99,45 @@ func TestTLS_PortOfPeers(t *testing.T) {
 		t.Errorf("got %+v", u)
 	}
 }
+
+func TestCheckHost_LooksAtCertificatesOfServers(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	writePair(t, dir, "good", now.Add(-time.Hour), now.Add(60*24*time.Hour))
+	writePair(t, dir, "other", now.Add(-time.Hour), now.Add(time.Hour))
+	writePair(t, dir, "ending", now.Add(-time.Hour), now.Add(73*time.Hour))
+	writePair(t, dir, "old", now.Add(-2*time.Hour), now.Add(-time.Hour))
+	both := ""
+	for _, name := range []string{"good.key", "good.pem"} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		both += string(data)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "both.pem"), []byte(both), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := func(values, want, expiry string) {
+		t.Helper()
+		text := "listen: 443 tls\ntls: {" + values + "}\nupstreams: {app: {peers: [127.0.0.1]}}"
+		got := hostProblems(t, host{}, dir, text)
+		c, _ := Parse(filepath.Join(dir, "spillway.yaml"), []byte(text))
+		for _, list := range []struct {
+			got  Problems
+			want string
+		}{{got, want}, {c.CheckExpiry(), expiry}} {
+			if text := list.got.Error(); list.want == "" && text != "" || !strings.Contains(text, list.want) || len(list.got) > 1 {
+				t.Errorf("%s: got %q, want %q", values, text, list.want)
+			}
+		}
+	}
+	f("certificate: good.pem, certificate_key: good.key", "", "")
+	f("certificate: both.pem", "", "")
+	f("certificate: none.pem", "tls.certificate: open ", "")
+	f("certificate: good.pem", `good.pem" has no certificate with its key: `, "")
+	f("certificate: good.pem, certificate_key: other.key", "private key does not match public key", "")
+	f("certificate: good.pem, certificate_key: none.key", "tls.certificate_key: open ", "")
+	f("certificate: ending.pem, certificate_key: ending.key", "", "days")
+	f("certificate: ending.pem, certificate_key: ending.key", "", `ending.pem" expires at `)
+	f("certificate: old.pem, certificate_key: old.key", "", `old.pem" has expired at `)
+}

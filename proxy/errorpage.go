@@ -74,7 +74,7 @@ func (ex *Exchange) sendElsewhere(url string) {
 	default:
 		ex.hop.status = http.StatusFound
 	}
-	ex.setPage(ex.hop.status)
+	ex.setPage(ex.hop.status, "")
 	ex.Response.Set("Location", string(httpfield.Clean([]byte(url), 0)))
 	ex.arrive()
 }

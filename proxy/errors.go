@@ -12,6 +12,7 @@ type StatusError struct {
 	Cause Cause // for the metrics
 	Err   error // what happened; already logged
 
+	Page       string        // what the page says, if the text of the status is too little
 	RetryAfter time.Duration // when to come back, in whole seconds; 0: the response does not say
 }
 
@@ -53,16 +54,20 @@ func statusText(code int) string {
 }
 
 // Page returns the body of nginx's built-in error page for a status, signed by spillway.
-func Page(code int) []byte { return page(code, "") }
+func Page(code int) []byte { return page(code, "", "") }
 
-// page is Page with the id of the incident; "" is none.
-func page(code int, why string) []byte {
+// page is Page with more to say than the status, and with the id of the incident; "" is none.
+func page(code int, more, why string) []byte {
 	title := strconv.Itoa(code) + " " + statusText(code)
+	heading := title
+	if more != "" {
+		title, more = strconv.Itoa(code)+" "+more, "<center>"+more+"</center>\r\n"
+	}
 	if why != "" {
 		why = "<center>reference " + why + "</center>\r\n"
 	}
-	return []byte("<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + title +
-		"</h1></center>\r\n<hr><center>spillway</center>\r\n" + why + "</body>\r\n</html>\r\n")
+	return []byte("<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + heading +
+		"</h1></center>\r\n" + more + "<hr><center>spillway</center>\r\n" + why + "</body>\r\n</html>\r\n")
 }
 
 // SetError makes the response of ex the error page of err: a StatusError's status, else 500. What a handler had put into
@@ -70,18 +75,18 @@ func page(code int, why string) []byte {
 func (ex *Exchange) SetError(err error) {
 	failed := asStatus(err)
 	ex.forget(err)
-	ex.setPage(failed.Code)
+	ex.setPage(failed.Code, failed.Page)
 	ex.note(failed)
 	ex.hop.status = 0
 	ex.arrive()
 	ex.addFields()
 }
 
-// setPage makes the response nginx's built-in page for a status.
-func (ex *Exchange) setPage(code int) {
+// setPage makes the response nginx's built-in page for a status, or one with more to say.
+func (ex *Exchange) setPage(code int, more string) {
 	ex.Response.SetStatusCode(code)
 	ex.Response.SetContentType("text/html")
-	ex.Bytes = page(code, ex.Told())
+	ex.Bytes = page(code, more, ex.Told())
 	ex.Length = int64(len(ex.Bytes))
 }
 

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"iter"
@@ -42,8 +43,9 @@ type Exchange struct {
 	Interim func(head []byte)
 
 	// The connection of the client.
-	Scheme     string // http or https
-	RemoteAddr string // nginx's $remote_addr: without port; "unix:" for a unix socket
+	Scheme     string               // http or https
+	TLS        *tls.ConnectionState // nil: the client speaks plain HTTP
+	RemoteAddr string               // nginx's $remote_addr: without port; "unix:" for a unix socket
 	RemotePort string
 	ServerAddr string // the address that the client connected to
 	ServerPort string

@@ -29,7 +29,11 @@ func writeTables(w io.Writer, r *statusReport, now time.Time) error {
 	}
 	for i := range r.Listeners {
 		l := &r.Listeners[i]
-		t.line("%s\t%d\t%d\t%d\t%d\t%d", l.Address, l.Active, l.Reading, l.Writing, l.Waiting, l.Accepted)
+		address := l.Address
+		if l.TLS {
+			address += " tls"
+		}
+		t.line("%s\t%d\t%d\t%d\t%d\t%d", address, l.Active, l.Reading, l.Writing, l.Waiting, l.Accepted)
 	}
 	for i := range r.Upstreams {
 		t.upstream(&r.Upstreams[i])

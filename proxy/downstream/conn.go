@@ -18,6 +18,8 @@ type conn struct {
 	socket.Socket
 
 	l         *Listener
+	layer     *secured     // nil: the client speaks plain HTTP
+	plain     bool         // although it was to speak TLS
 	id        uint64       // nginx's *N
 	addresses              // set when it was accepted, read only
 	beside    neighbours   // in Listener.conns
@@ -181,7 +183,7 @@ func (c *conn) wait(p []byte, due int64) (int, error) {
 	c.readDue.Store(due)
 	defer c.readDue.Store(0)
 	for looked := false; ; {
-		n, err := c.Read(p)
+		n, err := c.read(p)
 		switch {
 		case n > 0:
 			return n, nil
@@ -207,6 +209,11 @@ const minRate = 256
 
 // write sends all of p. A wait of the send timeout is the end if the client has not taken even minRate in it.
 func (c *conn) write(p []byte) (int, error) {
+	if c.layer != nil {
+		n, err := c.layer.tls.Write(p)
+		c.sent += int64(n)
+		return n, err
+	}
 	written := 0
 	for {
 		due := c.beginWrite()

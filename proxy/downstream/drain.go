@@ -170,6 +170,8 @@ func (c *conn) Close() error {
 		c.linger(crossTime, crossTime)
 	case c.unclean || len(c.ahead) > 0:
 		c.linger(lingerTimeout, lingerTime)
+	default:
+		c.farewell()
 	}
 	err := c.Socket.Close()
 	c.l.remove(c)
@@ -178,9 +180,10 @@ func (c *conn) Close() error {
 
 // linger closes the sending side and reads until the client closes its own, a pause is too long or all the time is over.
 func (c *conn) linger(pause, all time.Duration) {
-	if c.CloseWrite() != nil {
+	if c.endSending() != nil {
 		return
 	}
+	c.layer = nil // nobody wants to know what comes
 	c.enter(closing)
 	var sink [4 << 10]byte
 	for end := c.l.now() + int64(all); c.l.now() < end; {

@@ -73,6 +73,10 @@ func (c *conn) serve() bool {
 		c.reject(err)
 		return c.conclude()
 	}
+	if c.plain {
+		c.refusePlain()
+		return c.conclude()
+	}
 	if c.ex.BodyLength != 0 && (!expects || c.invites(front)) {
 		c.body = body{c: c}
 		c.ex.Body = &c.body
@@ -148,7 +152,9 @@ func (c *conn) adapt() {
 		ex.Trailers, ex.Interim = c.head.trailers, c.interim
 	}
 	ex.Start = time.Now()
-	ex.Scheme = c.l.opts.Scheme
+	if ex.Scheme, ex.TLS = "http", nil; c.layer != nil {
+		ex.Scheme, ex.TLS = "https", c.layer.state
+	}
 	ex.RemoteAddr, ex.RemotePort, ex.ServerAddr, ex.ServerPort = c.remoteAddr, c.remotePort, c.serverAddr, c.serverPort
 	ex.Conn, ex.ConnServed = c.id, c.served
 	c.keepAlive = !request.ConnectionClose()

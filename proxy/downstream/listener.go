@@ -1,6 +1,7 @@
 package downstream
 
 import (
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"net"
@@ -19,7 +20,7 @@ type Options struct {
 	Front    func() *proxy.Front // required; asked for each request, so that a reload takes effect with the next one
 	Log      *slog.Logger        // required: the error log
 	Name     string              // in the log; the default is the address
-	Scheme   string              // of the requests; the default is http
+	TLS      func() *tls.Config  // asked for each connection; nil, or what returns nil: clients speak plain HTTP
 
 	Limits
 }
@@ -95,8 +96,8 @@ func New(opts Options) (*Listener, error) {
 	if opts.Listener == nil || opts.Front == nil || opts.Log == nil {
 		return nil, errors.New("listener: a socket, a front and a log are required")
 	}
-	if opts.Scheme == "" {
-		opts.Scheme = "http"
+	if opts.TLS == nil {
+		opts.TLS = func() *tls.Config { return nil }
 	}
 	if opts.Name == "" {
 		opts.Name = opts.Listener.Addr().String()
@@ -172,6 +173,9 @@ func (l *Listener) Serve() error {
 func (l *Listener) add(accepted net.Conn) *conn {
 	c := &conn{Socket: socket.Of(accepted), l: l, addresses: l.addressesOf(accepted)}
 	c.next = c.turn
+	if config := l.opts.TLS(); config != nil {
+		c.secure(config)
+	}
 	c.since.Store(l.clock.Load())
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -221,7 +221,7 @@ func (s *sender) write(p []byte) (int, error) {
 
 // SendFile sends a piece of the body that is n bytes of a file, see Socket.SendFile: at once, and without framing.
 func (s *sender) SendFile(file *os.File, offset, n int64) (int64, error) {
-	if s.pace.rate > 0 || s.chunked || !s.tried {
+	if s.pace.rate > 0 || s.chunked || !s.tried || s.c.layer != nil {
 		return 0, errors.ErrUnsupported
 	}
 	if s.left >= 0 && n > s.left {
@@ -293,6 +293,9 @@ func (s *sender) frame(before string, p []byte, after string) error {
 func (s *sender) put(pieces ...[]byte) (int64, error) {
 	s.vector = s.pieces[:copy(s.pieces[:], pieces)]
 	defer clear(s.pieces[:])
+	if s.c.layer != nil {
+		return s.putSecured(s.vector)
+	}
 	if s.ends && !s.close && s.c.settled() {
 		if n := s.c.PostBuffers(&s.vector); n > 0 {
 			s.c.sent += n

@@ -3,6 +3,7 @@ package downstream_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -82,6 +83,9 @@ func startOn(tb testing.TB, ln net.Listener, handler handlerFunc, options func(*
 	lines := &logLines{}
 	log := slog.New(slog.NewTextHandler(lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	opts := downstream.Options{Listener: ln, Front: front(tb, handler, log, observers...), Log: log}
+	if allSecured {
+		opts.TLS = serverTLS(tb)
+	}
 	if options != nil {
 		options(&opts)
 	}
@@ -136,6 +140,13 @@ func (s *server) connect() *client {
 	if err != nil {
 		s.tb.Fatal(err)
 	}
+	if allSecured {
+		secured := tls.Client(c, clientTLS())
+		if err := secured.Handshake(); err != nil {
+			s.tb.Fatal(err)
+		}
+		c = secured
+	}
 	s.tb.Cleanup(func() { c.Close() })
 	_ = c.SetDeadline(time.Now().Add(20 * time.Second)) // the bound of a test that fails
 	return &client{Conn: c, tb: s.tb, r: bufio.NewReader(c)}
@@ -147,6 +158,16 @@ func (c *client) send(text string) *client {
 		c.tb.Fatal(err)
 	}
 	return c
+}
+
+// reset closes the connection with a reset.
+func (c *client) reset() {
+	raw := c.Conn
+	if secured, ok := raw.(*tls.Conn); ok {
+		raw = secured.NetConn()
+	}
+	_ = raw.(*net.TCPConn).SetLinger(0)
+	raw.Close()
 }
 
 // response reads one response.

@@ -15,6 +15,9 @@ import (
 )
 
 func TestListener_ShedsIdleClientsForADescriptor(t *testing.T) {
+	if allSecured {
+		t.Skip("the farewell has to be read here, before the connection is closed")
+	}
 	bubble(t, func(t bubbled) {
 		running, finish := make(chan struct{}), make(chan struct{})
 		p := newPipes()

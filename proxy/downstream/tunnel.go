@@ -69,7 +69,7 @@ func (s *sender) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	for {
-		n, err := c.Read(p)
+		n, err := c.read(p)
 		switch {
 		case n > 0:
 			return n, nil
@@ -93,7 +93,7 @@ func (c *conn) interrupt() {
 }
 
 // CloseWrite tells the client that nothing more comes. What is wrong with a connection on which that fails, Read finds.
-func (s *sender) CloseWrite() { _ = s.c.CloseWrite() }
+func (s *sender) CloseWrite() { _ = s.c.endSending() }
 
 // cutTime is how long a tunnel has to end in order when its listener has no more patience.
 const cutTime = time.Second

@@ -26,9 +26,9 @@ func (c *conn) turn(t *socket.Task) {
 	c.l.takeH1().lend(c)
 	socket.Uses(t, c)
 	socket.Uses(t, c.h1)
-	for c.serve() {
+	for (c.layer == nil || c.layer.state != nil || c.shakeHands()) && c.serve() {
 		t.Return()
-		if len(c.ahead) > 0 || !c.Untouched() {
+		if !c.isSilent() {
 			t.Yield() // the next request may be there already, and one after the other; others have some, too
 		}
 	}
@@ -43,9 +43,12 @@ func (c *conn) turn(t *socket.Task) {
 // rests says whether the turn ends before the next request: when the client has not sent anything of it yet. The wait for that
 // goes on.
 func (c *conn) rests() bool {
-	c.resting = c.task != nil && len(c.ahead) == 0 && c.Untouched()
+	c.resting = c.task != nil && c.isSilent()
 	if c.resting {
 		c.readDue.Store(c.due)
 	}
 	return c.resting
 }
+
+// isSilent says whether nothing has come of what follows, for all that is known without asking the system.
+func (c *conn) isSilent() bool { return len(c.ahead) == 0 && c.Untouched() && c.drained() }

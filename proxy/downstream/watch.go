@@ -11,7 +11,8 @@ import (
 //  1. The sweeper finds a connection that has been serving for a while, and from which nothing is expected but the next
 //     request. If its loop has not been told of an end, that is all until it comes by again. Else it moves the phase from serving
 //     to watching and starts a goroutine that reads one byte.
-//  2. The byte, should one come, is put before what is read next; an error means that the client has left.
+//  2. The byte, should one come, is put before what is read next; an error means that the client has left. With TLS it is one of a
+//     record, and more are read: the client may have said farewell.
 //  3. When the response has been sent, endServing moves the phase on. If it was watching, the goroutine is stopped by a
 //     read deadline in the past and waited for; only then is the exchange finished, and the socket read again.
 
@@ -32,8 +33,7 @@ func (c *conn) awaitLeave() {
 	for {
 		n, err := c.ReadAside(early[:])
 		switch {
-		case n > 0:
-			c.keep(early[:])
+		case n > 0 && !c.hear(early[:]):
 			return
 		case err == nil || errors.Is(err, os.ErrDeadlineExceeded) && c.resumeWatch():
 		case errors.Is(err, os.ErrDeadlineExceeded):

@@ -79,6 +79,8 @@ func words(message string) string {
 		return `could not find named location "{target}"[ while {phase}]`
 	case "request refused":
 		return "{refusal}"
+	case "handshake failed":
+		return "{err} while SSL handshaking"
 	case "panic":
 		return "panic while {phase}: {err}"
 	case "request body not held":

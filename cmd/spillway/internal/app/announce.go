@@ -21,7 +21,7 @@ func (a *App) announce() {
 	g := a.generation()
 	_, _ = fmt.Fprintf(a.opts.Out, "spillway %s, configuration: %s\n", a.opts.Version, g.config.File)
 	for _, l := range g.listeners {
-		say("serving", "%s", browsable(l.address))
+		say("serving", "%s", browsable(l.address, l.secure.Load() != nil))
 	}
 	for i, made := range g.groups {
 		if made.backend != nil {
@@ -29,7 +29,7 @@ func (a *App) announce() {
 		}
 	}
 	if g.admin != nil {
-		admin, _, _ := strings.Cut(browsable(g.admin.address), ",")
+		admin, _, _ := strings.Cut(browsable(g.admin.address, false), ",")
 		say("status", "%s/status", admin)
 		say("metrics", "%s/metrics", admin)
 	}
@@ -65,7 +65,7 @@ func (a *App) describeBackend(g *group, config *configs.Backend) string {
 }
 
 // browsable turns a listen address into what one types into a browser on this machine, and says when others see it too.
-func browsable(address string) string {
+func browsable(address string, secure bool) string {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return address
@@ -77,7 +77,11 @@ func browsable(address string) string {
 	case "::":
 		host, where = "::1", ", and all other IPv6 addresses of this machine"
 	}
-	return "http://" + strings.TrimSuffix(net.JoinHostPort(host, port), ":80") + where
+	scheme, usual := "http://", ":80"
+	if secure {
+		scheme, usual = "https://", ":443"
+	}
+	return scheme + strings.TrimSuffix(net.JoinHostPort(host, port), usual) + where
 }
 
 // portList writes ports for people: a range when they are one.

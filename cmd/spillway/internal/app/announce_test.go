@@ -1,11 +1,15 @@
 package app
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestBrowsable_IsWhatOneTypes(t *testing.T) {
 	f := func(address, want string) {
 		t.Helper()
-		if got := browsable(address); got != want {
+		address, secure := strings.CutSuffix(address, " tls")
+		if got := browsable(address, secure); got != want {
 			t.Errorf("%s: got %s, want %s", address, got, want)
 		}
 	}
@@ -16,6 +20,8 @@ func TestBrowsable_IsWhatOneTypes(t *testing.T) {
 	f("[::]:8080", "http://[::1]:8080, and all other IPv6 addresses of this machine")
 	f("[::1]:8080", "http://[::1]:8080")
 	f("localhost:8080", "http://localhost:8080")
+	f("192.0.2.1:443 tls", "https://192.0.2.1")
+	f("192.0.2.1:80 tls", "https://192.0.2.1:80")
 }
 
 func TestPortList_ShortensARange(t *testing.T) {

@@ -22,7 +22,7 @@ func (a *App) buildBridge(p *plan) error {
 	bridge := &generation{
 		number: p.prev.number, config: p.prev.config, since: p.prev.since, spill: p.prev.spill,
 		errors: p.prev.errors, requests: p.prev.requests, access: p.prev.access,
-		listeners: p.prev.listeners, admin: p.prev.admin,
+		listeners: p.prev.listeners, admin: p.prev.admin, secure: p.prev.secure,
 	}
 	for _, file := range []*logFile{bridge.errors, bridge.requests} {
 		if file != nil {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"slices"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type generation struct {
 	groups    []*group    // one for each upstream, in their order
 
 	fronts map[string]*proxy.Front // by listen address
+	secure map[string]*tls.Config  // of those with tls, by listen address
 }
 
 // group returns the group of an upstream, nil when there is none.
@@ -106,6 +108,7 @@ func (g *generation) serve(former ...*generation) {
 		front := g.fronts[l.address]
 		front.HandOver(nil)
 		l.front.Store(front)
+		l.secure.Store(g.secure[l.address])
 		for _, f := range former {
 			if before := f.fronts[l.address]; before != nil {
 				before.HandOver(front)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -18,10 +19,11 @@ import (
 	"spillway/upstream/host"
 )
 
-// listener is one socket that clients connect to. It outlives generations: front is what serves at the moment.
+// listener is one socket that clients connect to. It outlives generations: front and secure are what serves at the moment.
 type listener struct {
 	address string
 	front   atomic.Pointer[proxy.Front]
+	secure  atomic.Pointer[tls.Config] // nil: clients speak plain HTTP
 	serving *downstream.Listener
 	done    chan struct{} // closed when Serve has returned; nil before it is called
 }
@@ -64,7 +66,7 @@ func (a *App) listen(address string, limits downstream.Limits) (*listener, error
 	}
 	l := &listener{address: address}
 	l.serving, err = downstream.New(downstream.Options{
-		Listener: socket, Name: l.address, Front: l.front.Load, Log: a.log, Scheme: "http", Limits: limits,
+		Listener: socket, Name: l.address, Front: l.front.Load, TLS: l.secure.Load, Log: a.log, Limits: limits,
 	})
 	if err != nil {
 		return nil, errors.Join(err, socket.Close())
@@ -267,7 +269,7 @@ func (a *App) acceptErrors() float64 {
 func (l *listener) status() ListenerStatus {
 	stats := l.serving.Stats()
 	return ListenerStatus{
-		Address: l.address, Accepted: stats.Accepted, Active: stats.Active,
+		Address: l.address, TLS: l.secure.Load() != nil, Accepted: stats.Accepted, Active: stats.Active,
 		Reading: stats.Reading, Writing: stats.Writing, Waiting: stats.Waiting,
 	}
 }

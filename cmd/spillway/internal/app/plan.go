@@ -41,6 +41,9 @@ func (a *App) assemble(p *plan) error {
 	if err := a.buildFronts(p.next); err != nil {
 		return err
 	}
+	if p.next.secure, err = newListenersTLS(p.next.config); err != nil {
+		return err
+	}
 	return a.buildBridge(p)
 }
 

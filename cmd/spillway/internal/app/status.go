@@ -34,6 +34,7 @@ type LoadedStatus struct {
 // ListenerStatus counts the clients of a listener.
 type ListenerStatus struct {
 	Address  string `json:"address"`
+	TLS      bool   `json:"tls,omitempty"`
 	Accepted uint64 `json:"accepted"`
 	Active   int    `json:"active"`
 	Reading  int    `json:"reading"`

@@ -26,7 +26,7 @@ func TestConfig_IsRight(t *testing.T) {
 		if config.TempPath != tempPath() || config.AccessLog.Path != "" || config.ErrorLog.Path != configs.Stderr {
 			t.Errorf("got files %q, %q, %q", config.TempPath, config.AccessLog.Path, config.ErrorLog.Path)
 		}
-		for _, address := range []string{config.Servers[0].Listen[0], config.Admin.Address} {
+		for _, address := range []string{config.Servers[0].Listen[0].Address, config.Admin.Address} {
 			if !strings.HasPrefix(address, "127.0.0.1:") {
 				t.Errorf("the demo listens on %s, for all to see", address)
 			}
