@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"log"
 	"os/exec"
 	"slices"
-	"strings"
 
 	"spillway/deploy/internal/program"
 )
@@ -85,10 +83,6 @@ func startProxies(ctx context.Context, p *plan, s *scenario, peers []string, res
 	for i := range p.commands {
 		c := p.commands[i]
 		if results[i].failed != nil {
-			continue
-		}
-		if s.tls && strings.HasPrefix(c.Name, spillwayName) {
-			results[i].leaveOut(errors.New("it does not speak TLS to clients"))
 			continue
 		}
 		c.Templates, c.Protocol, c.Peers, c.More = templates, s.protocol, peers, newSetting(s)

@@ -58,6 +58,7 @@ func TestTemplates_SayWhatAScenarioWants(t *testing.T) {
 
 	secret := scenario{protocol: "http", conns: 64, certificate: "/tmp/c.pem"}
 	f("nginx", secret, "backlog=4096 ssl;", "ssl_certificate /tmp/c.pem;", "ssl_certificate_key /tmp/c.pem;")
+	f("spillway", secret, `listen: ["127.0.0.1:8080 tls"]`, "tls: {certificate: /tmp/c.pem, protocols: TLSv1.3}")
 	f("caddy", secret, "https://localhost:8080 {", "tls /tmp/c.pem /tmp/c.pem {")
 	f("haproxy", secret, "ssl crt /tmp/c.pem")
 	f("lighttpd", secret, "mod_openssl", `ssl.pemfile = "/tmp/c.pem"`)
@@ -78,7 +79,6 @@ func TestCompare_GoesOnWithoutWhatDoesNotStart(t *testing.T) {
 	}
 	f(nginxName, "http", "/no/such/program", scenario{kind: "small"})
 	f(nginxName, "fastcgi", "/no/such/program", scenario{kind: "idle", idle: true})
-	f(spillwayName, "http", "does not speak TLS", scenario{kind: "tls", tls: true})
 }
 
 // TestFind_ComparesBuilds: each file that stands for a name is a program of its own; what is not there is left out.
