@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/base64"
 	"net/textproto"
 	"os"
@@ -37,6 +38,10 @@ func variables() map[string]variable {
 		"https":               https,
 		"connection":          number(func(ex *Exchange) int64 { return int64(ex.Conn) }),
 		"connection_requests": number(func(ex *Exchange) int64 { return int64(ex.ConnServed) }),
+		"ssl_protocol":        secured(sslProtocol),
+		"ssl_cipher":          secured(sslCipher),
+		"ssl_server_name":     secured(func(state *tls.ConnectionState) string { return state.ServerName }),
+		"ssl_session_reused":  secured(sslSessionReused),
 		"hostname":            text(func(*Exchange) string { return hostname }),
 		"pid":                 text(func(*Exchange) string { return pid }),
 
