@@ -166,14 +166,19 @@ func cost(cpu time.Duration) round {
 	return round{load: load{Requests: 1000, Length: time.Second}, cpu: cpu, memory: 20e6}
 }
 
+// tail is a round with latencies of so many milliseconds.
+func tail(p99, p999 int) round {
+	return round{load: load{P99: time.Duration(p99) * time.Millisecond, P999: time.Duration(p999) * time.Millisecond}}
+}
+
 // example is one scenario of load and one of idle clients, in which a proxy failed.
 func example() []result {
 	small, idle := scenario{kind: "small", protocol: "http"}, scenario{kind: "idle", protocol: "http", idle: true}
 	return []result{
 		// A disturbed round: its ratio is as good as the others.
-		{scenario: small, proxy: nginxName, closed: []round{cost(10e6), cost(20e6), cost(10e6)}},
+		{scenario: small, proxy: nginxName, closed: []round{cost(10e6), cost(20e6), cost(10e6)}, open: []round{tail(2, 8)}},
 		{scenario: small, proxy: "caddy", failed: errors.New("out of order")},
-		{scenario: small, proxy: spillwayName, closed: []round{cost(8e6), cost(16e6), cost(9e6)}},
+		{scenario: small, proxy: spillwayName, closed: []round{cost(8e6), cost(16e6), cost(9e6)}, open: []round{tail(3, 4)}},
 		{scenario: idle, proxy: spillwayName, idle: []idleRound{{10e6, 50e6, 10000}}},
 	}
 }
@@ -185,6 +190,9 @@ func TestSetRatios_RoundByRound(t *testing.T) {
 		if got := results[n].ratio; math.Abs(got-want) > 1e-9 {
 			t.Errorf("%s: got %v, want %v", results[n].proxy, got, want)
 		}
+	}
+	if r := &results[2]; r.p99Ratio != 1.5 || r.p999Ratio != 0.5 {
+		t.Errorf("got %v of nginx's p99 and %v of its p99.9, want 1.5 and 0.5", r.p99Ratio, r.p999Ratio)
 	}
 	results[0].failed, results[2].ratio = errors.New("out of order"), 0
 	if setRatios(results); results[2].ratio != 0 {
@@ -216,6 +224,7 @@ func TestWriteReport(t *testing.T) {
 	for _, want := range []string{
 		"| small-http | nginx | 10.0 (10.0–20.0) | 1.00 | 1000 (1000–1000) |",
 		"| small-http | spillway | 9.00 (8.00–16.0) | 0.80 |",
+		"| 3.00 (3.00–3.00) | 1.50 | 4.00 (4.00–4.00) | 0.50 | 20.0 (20.0–20.0) |",
 		"| idle-http | spillway | 10.0 (10.0–10.0) | 50.0 (50.0–50.0) | 4.00 (4.00–4.00) |",
 		"- small-http: caddy is left out: out of order",
 	} {

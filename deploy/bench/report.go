@@ -54,8 +54,12 @@ type result struct {
 	closed   []round
 	open     []round
 	idle     []idleRound
-	ratio    float64 // median of the CPU per request over nginx's in the same round; 0 without nginx
-	failed   error   // then it has not had all rounds
+	failed   error // then it has not had all rounds
+
+	// Medians of what is nginx's in the same round; 0 without nginx.
+	ratio     float64 // of the CPU per request
+	p99Ratio  float64
+	p999Ratio float64
 }
 
 // newResults is before the first round.
@@ -100,16 +104,22 @@ func setRatios(results []result) {
 	if base < 0 {
 		return
 	}
+	nginx := &results[base]
 	for i := range results {
-		if results[i].failed != nil {
-			continue
+		if r := &results[i]; r.failed == nil {
+			r.ratio = ratio(r.closed, nginx.closed, round.cpuPerRequest)
+			r.p99Ratio, r.p999Ratio = ratio(r.open, nginx.open, round.p99), ratio(r.open, nginx.open, round.p999)
 		}
-		var ratios []float64
-		for n, r := range results[i].closed {
-			ratios = append(ratios, r.cpuPerRequest()/results[base].closed[n].cpuPerRequest())
-		}
-		results[i].ratio = median(ratios)
 	}
+}
+
+// ratio is the median of the ratios round by round.
+func ratio(rounds, base []round, value func(round) float64) float64 {
+	ratios := make([]float64, len(rounds))
+	for n, r := range rounds {
+		ratios[n] = value(r) / value(base[n])
+	}
+	return median(ratios)
 }
 
 // writeReport writes Markdown.
@@ -125,19 +135,15 @@ func writeReport(out io.Writer, results []result) error {
 				spread(collect(r.idle, idleRound.mbBefore)), spread(collect(r.idle, idleRound.mbAfter)),
 				spread(collect(r.idle, idleRound.kbPerClient)))
 		default:
-			ratio := ""
-			if r.ratio > 0 {
-				ratio = fmt.Sprintf("%.2f", r.ratio)
-			}
-			fmt.Fprintf(&loaded, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.scenario.name(), r.proxy,
-				spread(collect(r.closed, round.cpuPerRequest)), ratio, spread(collect(r.closed, round.perSecond)),
-				spread(collect(r.open, round.p50)), spread(collect(r.open, round.p99)), spread(collect(r.open, round.p999)),
-				spread(collect(r.closed, round.megabytes)))
+			fmt.Fprintf(&loaded, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.scenario.name(), r.proxy,
+				spread(collect(r.closed, round.cpuPerRequest)), known(r.ratio), spread(collect(r.closed, round.perSecond)),
+				spread(collect(r.open, round.p50)), spread(collect(r.open, round.p99)), known(r.p99Ratio),
+				spread(collect(r.open, round.p999)), known(r.p999Ratio), spread(collect(r.closed, round.megabytes)))
 		}
 	}
 	for _, table := range []struct{ head, rows string }{
-		{"| case | proxy | CPU µs/request | to nginx | requests/s | p50 ms | p99 ms | p99.9 ms | memory MB |\n" +
-			"|---|---|---:|---:|---:|---:|---:|---:|---:|\n", loaded.String()},
+		{"| case | proxy | CPU µs/request | to nginx | requests/s | p50 ms | p99 ms | to nginx | p99.9 ms | to nginx | memory MB |\n" +
+			"|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n", loaded.String()},
 		{"| case | proxy | MB without clients | MB with them | KB per client |\n|---|---|---:|---:|---:|\n", idle.String()},
 		{"", failed.String()},
 	} {
@@ -149,6 +155,14 @@ func writeReport(out io.Writer, results []result) error {
 		}
 	}
 	return nil
+}
+
+// known is a ratio, or nothing when there is none.
+func known(ratio float64) string {
+	if ratio == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f", ratio)
 }
 
 // spread is the median with minimum and maximum.
