@@ -100,7 +100,7 @@ func TestTLS_PortOfPeers(t *testing.T) {
 	}
 }
 
-func TestCheckHost_LooksAtCertificatesOfServers(t *testing.T) {
+func TestCheckExpiry(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	writePair(t, dir, "good", now.Add(-time.Hour), now.Add(60*24*time.Hour))
 	writePair(t, dir, "other", now.Add(-time.Hour), now.Add(time.Hour))

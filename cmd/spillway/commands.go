@@ -72,7 +72,8 @@ func (runCommand) Run(line *commandLine) error {
 // checkCommand looks for problems and starts nothing.
 type checkCommand struct{}
 
-// Run prints that the configuration is right; problems are its error. A host name that is not resolved now is only told of.
+// Run prints that the configuration is right; problems are its error. A host name that is not resolved now, and a
+// certificate that ends, are only told of.
 func (checkCommand) Run(line *commandLine) error {
 	config, err := load(line.Config)
 	if err != nil {
@@ -80,6 +81,9 @@ func (checkCommand) Run(line *commandLine) error {
 	}
 	for _, p := range app.CheckNames(context.Background(), config) {
 		_, _ = fmt.Fprintf(os.Stderr, "warning: %v; spillway starts without it, and asks again and again\n", p)
+	}
+	for _, p := range config.CheckExpiry() {
+		_, _ = fmt.Fprintf(os.Stderr, "warning: %v; spillway starts with it\n", p)
 	}
 	_, err = fmt.Fprintf(os.Stdout, "%s: the configuration is right (servers: %d, upstreams: %d)\n",
 		config.File, len(config.Servers), len(config.Upstreams))

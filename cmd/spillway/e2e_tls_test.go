@@ -63,6 +63,23 @@ func selfSigned(t *testing.T, name string) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
+// writePair writes a certificate for a name, with its key, into a file of its own.
+func writePair(t *testing.T, name string) string {
+	t.Helper()
+	pair := selfSigned(t, name)
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
+	file := filepath.Join(t.TempDir(), "site.pem")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 // TestPeer_TLSAndVersions: what a peer is asked by tls and http_version, and what its operator reads when the certificate is wrong.
 func TestPeer_TLSAndVersions(t *testing.T) {
 	secure := httptest.NewUnstartedServer(http.HandlerFunc(describeRequest))

@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -45,6 +46,8 @@ type trial struct {
 	send    []string
 	hold    string   // the response is read only when the error log has this text
 	leaves  bool     // the client leaves when the peer has got the request
+	version uint16   // of the client's TLS at most; 0: the newest
+	plain   bool     // the client speaks plain HTTP, whatever the rivals do
 	brief   bool     // one of the rivals does not come to an end, so the client gives up soon
 	differs []string // names in the table of intended differences
 }
@@ -121,6 +124,9 @@ func dial(t *testing.T, r *rival, tr *trial) net.Conn {
 	}
 	if err := conn.SetDeadline(time.Now().Add(wait)); err != nil {
 		t.Fatal(err)
+	}
+	if r.secure && !tr.plain {
+		return tls.Client(conn, &tls.Config{ServerName: serverName, InsecureSkipVerify: true, MaxVersion: tr.version})
 	}
 	return conn
 }

@@ -17,10 +17,21 @@ const withTimes = `$remote_addr - $remote_user [$time_local] "$request" $status 
 // compare does all trials to both rivals and reports what differs and is not meant to.
 func compare(t *testing.T, format string, trials []*trial) {
 	t.Helper()
+	compareAs(t, setup{format: format}, trials)
+}
+
+// compareSecured is compare over TLS.
+func compareSecured(t *testing.T, format string, trials []*trial) {
+	t.Helper()
+	compareAs(t, setup{format: format, certificate: writePair(t, serverName)}, trials)
+}
+
+func compareAs(t *testing.T, s setup, trials []*trial) {
+	t.Helper()
 	requireNginx(t)
-	s := setup{format: format, places: []*place{{
+	s.places = []*place{{
 		name: "ping", protocol: "http", peers: []*peer{{answers: []reaction{{bytes: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}}}},
-	}}}
+	}}
 	for _, tr := range trials {
 		if tr.protocol == "" {
 			tr.protocol = "http"

@@ -334,6 +334,15 @@ var differences = []difference{
 		),
 	},
 	{
+		name: "refused for want of TLS", why: "OPEN: no server is known to an exchange that is refused",
+		rewrites: slices.Concat(nginxs(seenErrors, `server: site.test`, "server: "), nginxs(seenAccess, "server=site.test", "server=-"),
+			both(seenAccess, `" 400 (248|251) "`, `" 400 <page> "`)),
+	},
+	{
+		name: "reset behind a farewell", why: "a client over TLS says farewell before it leaves, and nginx has the number of the error then",
+		maybe: true, rewrites: nginxs(seenErrors, ` \(104: Connection reset by peer\)`, ""),
+	},
+	{
 		name: "304 with a length", why: "OPEN: fasthttp drops the Content-Length of a 304, which RFC 9110, section 8.6, allows",
 		rewrites: nginxs(seenFraming, "no body, length 77", "no body"),
 	},

@@ -25,8 +25,9 @@ import (
 
 // A setup is a configuration in neither language.
 type setup struct {
-	format string // of the access log: combined, or a text with variables
-	places []*place
+	format      string // of the access log: combined, or a text with variables
+	places      []*place
+	certificate string // a file with its key; empty: without TLS
 }
 
 // A place is a location with an upstream of its own; the name of both is that of the trial.
@@ -58,6 +59,7 @@ type rival struct {
 	dir    string
 	errors string // path of the error log
 	access string // path of the access log
+	secure bool   // its clients speak TLS
 	stop   func() // ends the program when all its requests have been logged
 }
 
@@ -81,7 +83,7 @@ func startNginx(t *testing.T, s setup) *rival {
 	file := requireNginx(t)
 	dir := newDir(t)
 	r := &rival{
-		name: "nginx", addr: freeAddr(t), dir: dir,
+		name: "nginx", addr: freeAddr(t), dir: dir, secure: s.certificate != "",
 		errors: filepath.Join(dir, "logs", "error.log"), access: filepath.Join(dir, "logs", "access.log"),
 	}
 	conf := filepath.Join(dir, "nginx.conf")
@@ -123,7 +125,7 @@ func startSpillway(t *testing.T, s setup) *rival {
 	t.Helper()
 	dir := newDir(t)
 	r := &rival{
-		name: "spillway", addr: freeAddr(t), dir: dir,
+		name: "spillway", addr: freeAddr(t), dir: dir, secure: s.certificate != "",
 		errors: filepath.Join(dir, "logs", "error.log"), access: filepath.Join(dir, "logs", "access.log"),
 	}
 	running := startProgram(t, dir, r.addr, s.yaml(r))
@@ -196,7 +198,12 @@ func (s setup) nginxConf(r *rival) string {
 		}
 		line("}")
 	}
-	line("server { listen %s; server_name %s;", r.addr, serverName)
+	if s.certificate != "" {
+		line("ssl_certificate %[1]s; ssl_certificate_key %[1]s; ssl_protocols TLSv1.2 TLSv1.3;", s.certificate)
+		line("server { listen %s ssl; server_name %s;", r.addr, serverName)
+	} else {
+		line("server { listen %s; server_name %s;", r.addr, serverName)
+	}
 	for _, p := range s.places {
 		line("location %s {", p.path())
 		p.nginxLocation(r, line)
@@ -277,7 +284,12 @@ func (s setup) yaml(r *rival) string {
 		}
 	}
 	line("servers:")
-	line("  - listen: [%s]", quoted(r.addr))
+	if s.certificate != "" {
+		line("  - listen: [%s]", quoted(r.addr+" tls"))
+		line("    tls: {certificate: %s}", quoted(s.certificate))
+	} else {
+		line("  - listen: [%s]", quoted(r.addr))
+	}
 	line("    server_name: [%s]", serverName)
 	line("    locations:")
 	for _, p := range s.places {

@@ -3,6 +3,7 @@ package downstream_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -45,6 +46,9 @@ func (h *hammer) run() {
 			continue
 		}
 		h.redials.Add(1)
+		if allSecured {
+			c = tls.Client(c, clientTLS())
+		}
 		h.useUp(c)
 		c.Close()
 	}

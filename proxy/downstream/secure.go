@@ -79,10 +79,12 @@ func (c *conn) shakeHands() bool {
 	return true
 }
 
-// logHandshake tells why there is no TLS, in nginx's words. A client that connects and says nothing is no news.
+// logHandshake tells why there is no TLS, in nginx's words. A client that connects and says nothing is no news, and what it may have
+// begun to say is not reset.
 func (c *conn) logHandshake(err error) {
 	switch {
 	case !c.layer.begun:
+		c.idle = errors.Is(err, os.ErrDeadlineExceeded)
 		return
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = errors.New("client timed out")

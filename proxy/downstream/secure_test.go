@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -297,5 +298,39 @@ func TestSecured_NoticesThatTheClientLeaves(t *testing.T) {
 	case <-gone:
 	case <-time.After(20 * time.Second): // the bound of a test that fails
 		t.Fatal("nobody noticed")
+	}
+}
+
+// TestSecured_IdleClientsHaveNoGoroutine: neither those who have shaken hands and say nothing, nor those between two requests.
+func TestSecured_IdleClientsHaveNoGoroutine(t *testing.T) {
+	if !hasLoops {
+		t.Skip("each client has one")
+	}
+	s := startSecured(t, hello)
+	before := runtime.NumGoroutine()
+	const clients = 100
+	for i := range clients {
+		c := s.connectSecured(clientTLS())
+		if err := c.Conn.(*tls.Conn).Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 {
+			c.send(getHello).response("GET")
+		}
+	}
+	awaitIdle(t, s, clients)
+	if more := runtime.NumGoroutine() - before; more > clients/4 {
+		t.Errorf("got %d goroutines more with %d idle clients", more, clients)
+	}
+}
+
+// awaitIdle waits until all clients are.
+func awaitIdle(t *testing.T, s *server, clients int) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); s.Stats().Waiting < clients; {
+		if time.Now().After(deadline) {
+			t.Fatalf("got %+v", s.Stats())
+		}
+		runtime.Gosched()
 	}
 }

@@ -139,6 +139,8 @@ func processWords(message string) string {
 		return "requests cut with their process: {requests} requests or tunnels of {backend} at port {port} after {took}: {cause}"
 	case "configuration not reloaded":
 		return "configuration not reloaded, {file} as it was before serves on: {cause}"
+	case "certificate expires":
+		return "certificate expires: {file}:{line}: {cause}; renew it, and then: spillway reload"
 	case "processes not restarted":
 		return "processes not restarted: {cause}"
 	default:

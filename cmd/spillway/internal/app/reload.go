@@ -228,6 +228,9 @@ func (a *App) swap(p *plan) {
 	for _, l := range next.listeners {
 		l.serving.Update(limits[l.address])
 	}
+	for _, problem := range next.config.CheckExpiry() {
+		a.log.Warn("certificate expires", "file", problem.File, "line", problem.Line, "err", problem.Message)
+	}
 	next.serve(p.former()...)
 	a.present.Store(next)
 	a.showSeries(next)

@@ -15,10 +15,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"spillway/cmd/spillway/internal/app"
 )
 
-// writeCertificate writes a certificate for a name and its key into one file.
+// writeCertificate writes a certificate for a name, which is good for a year, and its key into one file.
 func writeCertificate(t *testing.T, path, name string) {
+	t.Helper()
+	writeCertificateUntil(t, path, name, time.Now().AddDate(1, 0, 0))
+}
+
+func writeCertificateUntil(t *testing.T, path, name string, end time.Time) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -26,7 +33,7 @@ func writeCertificate(t *testing.T, path, name string) {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: end.AddDate(-2, 0, 0), NotAfter: end,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -146,5 +153,26 @@ func TestReload_TLS(t *testing.T) {
 	r.reload(t, plain)
 	if response, _ := ask(t, "http://"+addr, nil); response.StatusCode != http.StatusOK {
 		t.Errorf("got status %d without TLS", response.StatusCode)
+	}
+}
+
+// TestTLS_ServesWithACertificateThatHasExpired: and its operator is told.
+func TestTLS_ServesWithACertificateThatHasExpired(t *testing.T) {
+	addr, file := address(t), filepath.Join(t.TempDir(), "site.pem")
+	writeCertificateUntil(t, file, "old.test", time.Now().Add(-time.Hour))
+	text := fmt.Sprintf("listen: '%s tls'\ntls: {certificate: '%s'}\naccess_log: off\nupstreams: {a: {peers: [%q]}}\n", addr, file, peer(t, "a"))
+	r := start(t, text)
+	if problems := app.Check(parse(t, r.dir, text), nil); len(problems) > 0 {
+		t.Errorf("got %v", problems)
+	}
+	if got := shown(t, addr, ""); got != "old.test TLS 1.3" {
+		t.Errorf("got %s", got)
+	}
+	if err := r.stop(); err != nil {
+		t.Error(err)
+	}
+	log, err := os.ReadFile(filepath.Join(r.dir, "logs", "error.log"))
+	if want := `spillway.yaml:2: "` + file + `" has expired at `; err != nil || !strings.Contains(string(log), want) {
+		t.Errorf("got %s, %v, want %s in it", log, err, want)
 	}
 }

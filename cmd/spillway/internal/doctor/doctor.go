@@ -46,7 +46,7 @@ func Check(config *configs.Config) []Finding { return examine(collect(config)) }
 func examine(f *facts) []Finding {
 	checks := []func(*facts) []Finding{
 		checkUnknown, checkListen, checkWeb, checkBackendPorts, checkPeers, checkExcluded, checkEphemeral,
-		checkTemp, checkLogs, checkLocalhost, checkPHP, checkSystem,
+		checkTemp, checkLogs, checkCertificates, checkLocalhost, checkPHP, checkSystem,
 	}
 	var findings []Finding
 	for _, check := range checks {

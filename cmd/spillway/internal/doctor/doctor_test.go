@@ -75,6 +75,13 @@ func expect(t *testing.T, findings []Finding, want ...string) {
 	}
 }
 
+func TestCheckCertificates(t *testing.T) {
+	f := machine(config(t, backendConfig))
+	expect(t, checkCertificates(f))
+	f.expiry = configs.Problems{{Message: `"site.pem" has expired at noon`}}
+	expect(t, checkCertificates(f), `warning certificate: "site.pem" has expired at noon`)
+}
+
 func TestCheckListen(t *testing.T) {
 	f := machine(config(t, backendConfig))
 	expect(t, checkListen(f), "ok port 8080: listen 0.0.0.0:8080 is free")

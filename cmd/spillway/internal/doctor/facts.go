@@ -31,6 +31,7 @@ type facts struct {
 	ephemeral  host.Range
 	exclusions []host.Exclusion
 	binding    map[string]error // what it said to bind each configured address
+	expiry     configs.Problems // of certificates
 
 	temp      folder
 	logs      []folder
@@ -74,6 +75,7 @@ func collect(config *configs.Config) *facts {
 	for _, l := range listens(f.config) {
 		f.binding[l.address] = bind(l.network, l.address)
 	}
+	f.expiry = f.config.CheckExpiry()
 	f.collectFolders()
 	f.localhost = ask(f, lookupLocalhost)
 	f.system = collectSystem(f)

@@ -21,6 +21,16 @@ func checkLocalhost(f *facts) []Finding {
 	}}
 }
 
+// checkCertificates tells of those that clients do not take any more, or soon.
+func checkCertificates(f *facts) (findings []Finding) {
+	for _, p := range f.expiry {
+		findings = append(findings, Finding{
+			Severity: Warning, Topic: "certificate", Text: p.Message, Fix: "renew it, and then: spillway reload",
+		})
+	}
+	return findings
+}
+
 // PHP's variable, and what php-cgi does without it (max_requests of its cgi_main.c).
 const (
 	phpMaxRequests     = "PHP_FCGI_MAX_REQUESTS"
