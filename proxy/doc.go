@@ -10,7 +10,8 @@
 // # The journey of one request
 //
 //  1. Accept: proxy/downstream/listen.go. On Linux a loop waits for all clients and peers at once (upstream/socket/loop.go), and
-//     a task takes a turn with a client that has sent something (proxy/downstream/turn.go); fasthttp parses the head.
+//     a task takes a turn with a client that has sent something (proxy/downstream/turn.go), by way of a layer if it speaks TLS
+//     (proxy/downstream/secure.go); fasthttp parses the head.
 //  2. Adapt: proxy/downstream/h1.go refuses what is malformed (proxy/downstream/guard.go) and fills an Exchange. From
 //     here on nothing knows the client's HTTP version.
 //  3. Route: proxy/serve.go asks proxy/routing/table.go. A location may leave the answer to another one, as it began or

@@ -5,11 +5,12 @@
 //  1. listen.go opens the listener, accept.go keeps accepting whatever happens, and each client becomes a conn.
 //  2. A turn begins when the client has sent something (turn.go), and ends when there is nothing to read: an idle client has neither a
 //     stack nor buffers.
-//  3. The conn (conn.go) reads a whole head and lets guard.go check every byte of it, so that fasthttp parses only heads that have
+//  3. With TLS the first turn begins with the handshake; then a layer is between the conn and its socket (secure.go).
+//  4. The conn (conn.go) reads a whole head and lets guard.go check every byte of it, so that fasthttp parses only heads that have
 //     one meaning. What follows is framed and decoded here (body.go, chunked.go); a body that ends early is an error.
-//  4. h1.go fills an exchange from the parsed head (target.go, host.go) and has the proxy.Front serve it.
-//  5. send.go writes the response to the socket: a small one in one write with its head, framing included.
-//  6. proxy.Exchange.Finish, exactly once, with the error of the sending.
+//  5. h1.go fills an exchange from the parsed head (target.go, host.go) and has the proxy.Front serve it.
+//  6. send.go writes the response to the socket: a small one in one write with its head, framing included.
+//  7. proxy.Exchange.Finish, exactly once, with the error of the sending.
 //
 // sweep.go walks all connections a few times a second: it ends waits that are over, instead of two timers per request,
 // and watches for clients that leave while their request is being served (watch.go). tunnel.go is for a client that goes on in
@@ -26,9 +27,9 @@
 // # Locks
 //
 // Listener.mu guards the set of connections, conn.mu the watch for a client that leaves; mu of the Listener first. No
-// lock is held during a read or write.
+// lock is held during a read or write, but those of crypto/tls: see secure.go.
 //
 // # What it does not do
 //
-// No TLS, no HTTP/2, no PROXY protocol, no limits per client address. It knows neither routes nor upstreams.
+// No HTTP/2, no PROXY protocol, no limits per client address. It knows neither routes nor upstreams.
 package downstream
