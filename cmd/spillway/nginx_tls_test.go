@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"crypto/tls"
+	"strings"
 	"testing"
 )
 
@@ -24,6 +25,7 @@ func TestNginx_TLS(t *testing.T) {
 		{place: one("secured-http10", hello), send: []string{http10(get("/"))}},
 		{place: one("secured-until-end", then(head("200 OK")+large, closes)), send: []string{http10(get("/"))}},
 		{place: one("secured-cut", then(head("200 OK", "Content-Length: 2000000")+large, closes)), send: []string{get("/")}},
+		{place: one("secured-spills", says(ok(strings.Repeat(large, 12)))), send: []string{get("/")}, hold: "buffered to a temporary file"},
 		{place: one("secured-leaves", then("", hangs)), send: []string{get("/")}, leaves: true, differs: []string{"phase of a client's leaving", "reset behind a farewell"}},
 		{place: php("secured-php", says(cgi("Content-Type: text/html\r\n\r\nhello"))), send: []string{get("/a.php")}, differs: []string{"short body has a length"}},
 		{place: one("plain", hello), plain: true, send: []string{get("/a?b=c&d")}, differs: []string{"refused for want of TLS"}},

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -26,8 +25,8 @@ import (
 //  4. farewell says that nothing more comes (close_notify), unless the response was cut.
 //
 // The layer has locks, which are held while it waits for the socket. A task that waits in the loop is the only one that uses the
-// layer, or it would wait for a lock there: who needs a second goroutine has it leave (see Exchange.Task), and the watch reads the
-// socket, not the layer.
+// layer, or it would wait for a lock there: a tunnel, whose client is read and written at once, has it leave (see Exchange.Task), and
+// the watch reads the socket, not the layer.
 
 // secured is the layer of a connection.
 type secured struct {
@@ -41,13 +40,15 @@ type secured struct {
 	asking bool    // a read that would wait is to end instead
 	peek   [1]byte // for that read
 
-	// Of who writes.
-	posts   bool        // the record that is written next may be posted
-	waits   atomic.Bool // the sender is told before a record waits for the client
-	record  [1][]byte   // the record then
+	// Of who sends a response, which is nobody in a tunnel.
+	posts bool // the record that is written next may be posted
+	waits bool // the sender is told before a record waits for the client
+
+	// Of wire; the layer lets one goroutine at a time write.
+	record  [1][]byte // that is tried at once
 	vector  net.Buffers
-	leaving bool        // what is written is the farewell
-	broken  atomic.Bool // a write has failed, and the layer with it
+	leaving bool // what is written is the farewell
+	broken  bool // a write has failed
 }
 
 // secure puts the layer on a connection that was just accepted.
@@ -153,13 +154,12 @@ func (c *conn) endSending() error {
 
 // farewell sends close_notify, by which a client knows that the end of the connection is that of the response.
 func (c *conn) farewell() {
-	if s := c.layer; s != nil && s.state != nil && !s.broken.Load() {
-		s.leaving = true
-		_ = s.tls.CloseWrite()
+	if c.layer != nil && c.layer.state != nil {
+		_ = c.layer.tls.CloseWrite()
 	}
 }
 
-// wire is the connection as its layer sees it. One goroutine at a time writes: the layer sees to that.
+// wire is the connection as its layer sees it.
 type wire conn
 
 // Read reads from the socket. A deadline is temporary for the layer, but in the handshake.
@@ -200,22 +200,24 @@ const (
 	sslv2           = 0x80
 )
 
-// Write writes a record: all of it, or the layer is done for.
-func (w *wire) Write(p []byte) (int, error) {
+// Write writes a record: all of it, or there is no other.
+func (w *wire) Write(p []byte) (written int, err error) {
 	c, s := (*conn)(w), w.layer
-	if s.posts && c.Post(p) {
+	switch {
+	case s.broken:
+		return 0, net.ErrClosed
+	case s.posts && c.Post(p):
 		return len(p), nil
-	}
-	written := 0
-	if s.waits.Load() {
+	case s.waits:
 		s.record[0] = p
 		s.vector = s.record[:]
-		if written = int(c.WriteNow(&s.vector)); written == len(p) {
+		written = int(c.WriteNow(&s.vector))
+		s.record[0] = nil
+		if written == len(p) {
 			return written, nil
 		}
-		if s.waits.Swap(false) {
-			c.out.wait()
-		}
+		s.waits = false
+		c.out.wait()
 	}
 	for {
 		due := c.beginWrite()
@@ -225,12 +227,11 @@ func (w *wire) Write(p []byte) (int, error) {
 		}
 		n, err := c.Write(p[written:])
 		c.writeDue.Store(0)
-		written += n
-		if err == nil {
+		if written += n; err == nil {
 			return written, nil
 		}
 		if !c.mayGoOn(err, int64(n), due) {
-			s.broken.Store(true)
+			s.broken = true
 			return written, err
 		}
 	}
@@ -239,8 +240,11 @@ func (w *wire) Write(p []byte) (int, error) {
 // Close is not called: see conn.Close.
 func (w *wire) Close() error { return nil }
 
-// SetWriteDeadline is called by the layer's farewell, for which Write has a time of its own.
-func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+// SetWriteDeadline is called by the layer only, before its farewell and after it.
+func (w *wire) SetWriteDeadline(time.Time) error {
+	w.layer.leaving = true
+	return nil
+}
 
 // putSecured is put for a client with TLS. All that fits into a record is one.
 func (s *sender) putSecured(pieces [][]byte) (sent int64, err error) {
@@ -250,8 +254,8 @@ func (s *sender) putSecured(pieces [][]byte) (sent int64, err error) {
 		defer func() { layer.posts = false }()
 	}
 	if s.onWait != nil {
-		layer.waits.Store(true)
-		defer layer.waits.Store(false)
+		layer.waits = true
+		defer func() { layer.waits = false }()
 	}
 	if len(pieces) == 1 {
 		n, err := c.write(pieces[0])

@@ -156,8 +156,8 @@ func TestReload_TLS(t *testing.T) {
 	}
 }
 
-// TestTLS_ServesWithACertificateThatHasExpired: and its operator is told.
-func TestTLS_ServesWithACertificateThatHasExpired(t *testing.T) {
+// TestTLS_Expired: a certificate that has expired serves, and its operator is told.
+func TestTLS_Expired(t *testing.T) {
 	addr, file := address(t), filepath.Join(t.TempDir(), "site.pem")
 	writeCertificateUntil(t, file, "old.test", time.Now().Add(-time.Hour))
 	text := fmt.Sprintf("listen: '%s tls'\ntls: {certificate: '%s'}\naccess_log: off\nupstreams: {a: {peers: [%q]}}\n", addr, file, peer(t, "a"))
