@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -174,5 +175,70 @@ servers:
 	}()
 	if got, err := io.ReadAll(r); err != nil || string(got) != large {
 		t.Errorf("got %d bytes, %v, want the %d sent", len(got), err, len(large))
+	}
+}
+
+// TestTLS_KeyUpdates: a client that changes its keys, and asks for others, between its requests. Go's cannot.
+func TestTLS_KeyUpdates(t *testing.T) {
+	openssl, err := exec.LookPath("openssl")
+	if err != nil && os.Getenv("SPILLWAY_REQUIRE_BACKENDS") == "1" {
+		t.Fatal(err)
+	} else if err != nil {
+		t.Skip("openssl is not installed")
+	}
+	app := httptest.NewServer(http.HandlerFunc(describeRequest))
+	defer app.Close()
+	addr := freeAddr(t)
+	s := startProgram(t, t.TempDir(), addr, fmt.Sprintf("listen: '%s tls'\ntls: {certificate: '%s'}\nupstreams: {app: {peers: [%q]}}\n",
+		addr, writePair(t, "site.test"), app.Listener.Addr()))
+	eventually(t, "the program serves", func() bool { return !refuses(addr) || s.hasEnded() })
+	client := exec.CommandContext(t.Context(), openssl, "s_client", "-connect", addr, "-tls1_3")
+	in, err := client.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, written, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	client.Stdout, client.Stderr = written, written
+	if err := client.Start(); err != nil {
+		t.Fatal(err)
+	}
+	written.Close()
+	defer func() { _ = client.Wait() }() // ends with the connection
+	defer in.Close()
+	lines := bufio.NewScanner(out)
+	has := func(text string) bool {
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), text) {
+				return true
+			}
+		}
+		return false
+	}
+	await := func(text string) {
+		t.Helper()
+		if !has(text) {
+			t.Fatalf("got no %q", text)
+		}
+	}
+	await("Verify return code")
+	for range 3 {
+		for range 10 {
+			_, _ = io.WriteString(in, "K\n")
+			await("KEYUPDATE")
+		}
+		_, _ = io.WriteString(in, "GET / HTTP/1.1\r\nHost: site.test\r\n\r\n")
+		await("HTTP/1.1 200 OK")
+	}
+	for n := 0; ; n++ { // and with nothing between them, it has to go
+		if _, err := io.WriteString(in, "K\n"); err != nil || !has("KEYUPDATE") {
+			break
+		}
+		if n > 1000 {
+			t.Fatal("the server takes any number of them")
+		}
 	}
 }

@@ -334,3 +334,26 @@ func awaitIdle(t *testing.T, s *server, clients int) {
 		runtime.Gosched()
 	}
 }
+
+// TestSecured_WaitsAMomentForItsFarewell: a client that does not take it is gone even so.
+func TestSecured_WaitsAMomentForItsFarewell(t *testing.T) {
+	bubble(t, func(t bubbled) {
+		p := newPipes()
+		s := startOn(t.T, p, hello, func(o *downstream.Options) { o.TLS = serverTLS(t) })
+		raw, err := p.dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := tls.Client(raw, clientTLS())
+		cl := &client{Conn: c, tb: t, r: bufio.NewReader(c)}
+		cl.send(getHello).response("GET")
+		<-time.After(77 * time.Second)
+		if got := s.Stats().Active; got != 1 {
+			t.Errorf("got %d connections, want one whose farewell waits", got)
+		}
+		<-time.After(5 * time.Second)
+		if got := s.Stats().Active; got != 0 {
+			t.Errorf("got %d connections, want none", got)
+		}
+	})
+}
