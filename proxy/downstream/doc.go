@@ -31,5 +31,5 @@
 //
 // # What it does not do
 //
-// No HTTP/2, no PROXY protocol, no limits per client address. It knows neither routes nor upstreams.
+// No HTTP/2, no certificates of clients, no PROXY protocol, no limits per client address. It knows neither routes nor upstreams.
 package downstream
