@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/debug"
 
 	"spillway/cmd/spillway/internal/app"
@@ -66,6 +67,7 @@ func (runCommand) Run(line *commandLine) error {
 	if err != nil {
 		return err
 	}
+	defer runtime.KeepAlive(newBallast())
 	return service.Run(i.place.Path, i.run)
 }
 
