@@ -114,7 +114,7 @@ func setRatios(results []result) {
 }
 
 // ratio is the median of the ratios round by round.
-func ratio(rounds, base []round, value func(round) float64) float64 {
+func ratio[R any](rounds, base []R, value func(R) float64) float64 {
 	ratios := make([]float64, len(rounds))
 	for n, r := range rounds {
 		ratios[n] = value(r) / value(base[n])

@@ -149,10 +149,6 @@ const wineHead = "| case | proxy | CPU µs/request | of these wineserver's | to 
 
 // wineRow compares a proxy with another one round by round.
 func wineRow(scenario, proxy string, rounds, base []wineRound) string {
-	var ratios []float64
-	for n, r := range rounds {
-		ratios = append(ratios, r.both()/base[n].both())
-	}
 	return fmt.Sprintf("| %s | %s | %s | %s | %s | %s |", scenario, proxy, spread(collect(rounds, wineRound.both)),
-		spread(collect(rounds, wineRound.wineserver)), digits(median(ratios)), spread(collect(rounds, wineRound.perSecond)))
+		spread(collect(rounds, wineRound.wineserver)), digits(ratio(rounds, base, wineRound.both)), spread(collect(rounds, wineRound.perSecond)))
 }

@@ -253,7 +253,11 @@ func (c *conn) sendFile(file *os.File, offset, n int64) (int64, error) {
 
 // beginWrite returns when the sweeper ends the write that follows.
 func (c *conn) beginWrite() int64 {
-	due := c.l.clock.Load() + int64(c.l.limits.Load().SendTimeout)
+	timeout := c.l.limits.Load().SendTimeout
+	if c.layer != nil && c.layer.leaving {
+		timeout = lingerTimeout
+	}
+	due := c.l.clock.Load() + int64(timeout)
 	c.writeDue.Store(due)
 	return due
 }

@@ -221,10 +221,6 @@ func (w *wire) Write(p []byte) (written int, err error) {
 	}
 	for {
 		due := c.beginWrite()
-		if s.leaving {
-			due = c.l.clock.Load() + int64(lingerTimeout)
-			c.writeDue.Store(due)
-		}
 		n, err := c.Write(p[written:])
 		c.writeDue.Store(0)
 		if written += n; err == nil {

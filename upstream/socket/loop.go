@@ -158,8 +158,7 @@ func (l *loop) tell(event *unix.EpollEvent) {
 func (l *loop) takePosted() {
 	l.mu.Lock()
 	l.queue = append(l.queue, l.posted...)
-	clear(l.posted)
-	l.posted = l.posted[:0]
+	l.posted = emptied(l.posted)
 	l.mu.Unlock()
 }
 
