@@ -1,42 +1,30 @@
 package configs
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
-	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"spillway/upstream/certtest"
 )
 
 // writePair writes a certificate that is valid in the time, and its key, as NAME.pem and NAME.key.
 func writePair(t *testing.T, dir, name string, from, to time.Time) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	pair, err := certtest.Issue(name, nil, func(c *x509.Certificate) { c.NotBefore, c.NotAfter = from, to })
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: from, NotAfter: to}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	certificate, key, err := certtest.PEM(pair)
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range []struct {
-		name, kind string
-		bytes      []byte
-	}{{name + ".pem", "CERTIFICATE", der}, {name + ".key", "PRIVATE KEY", secret}} {
-		text := pem.EncodeToMemory(&pem.Block{Type: file.kind, Bytes: file.bytes})
-		if err := os.WriteFile(filepath.Join(dir, file.name), text, 0o600); err != nil {
+	for file, text := range map[string][]byte{name + ".pem": certificate, name + ".key": key} {
+		if err := os.WriteFile(filepath.Join(dir, file), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -33,6 +33,7 @@ var ours = []struct {
 	{"upstream/health", []string{"upstream"}},
 	{"upstream/resolve", []string{"upstream"}},
 	{"upstream/resolve/dnstest", nil},
+	{"upstream/certtest", nil},
 	{"upstream/upstreamtest", []string{"upstream"}},
 	{"balancer", []string{"upstream"}},
 	{"proxy/rewrite", []string{"proxy"}},

@@ -4,16 +4,11 @@ package main_test
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -23,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"spillway/upstream/certtest"
 )
 
 // describeRequest says what came, and echoes on a connection that is upgraded.
@@ -49,33 +46,22 @@ func describeRequest(w http.ResponseWriter, r *http.Request) {
 // selfSigned makes a certificate for a name, and no address.
 func selfSigned(t *testing.T, name string) tls.Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	made, err := certtest.Issue(name, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	return made
 }
 
 // writePair writes a certificate for a name, with its key, into a file of its own.
 func writePair(t *testing.T, name string) string {
 	t.Helper()
-	pair := selfSigned(t, name)
-	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	certificate, key, err := certtest.PEM(selfSigned(t, name))
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})...)
 	file := filepath.Join(t.TempDir(), "site.pem")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
+	if err := os.WriteFile(file, append(certificate, key...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file

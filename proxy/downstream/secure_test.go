@@ -2,14 +2,9 @@ package downstream_test
 
 import (
 	"bufio"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -22,6 +17,7 @@ import (
 
 	"spillway/proxy"
 	"spillway/proxy/downstream"
+	"spillway/upstream/certtest"
 )
 
 // allSecured lets all tests of the package go over TLS.
@@ -29,20 +25,7 @@ var allSecured = os.Getenv(securedVariable) != ""
 
 const securedVariable = "SPILLWAY_TEST_TLS"
 
-var certificate = sync.OnceValues(func() (tls.Certificate, error) { return selfSigned("example.test") })
-
-func selfSigned(name string) (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
-}
+var certificate = sync.OnceValues(func() (tls.Certificate, error) { return certtest.Issue("example.test", nil, nil) })
 
 func serverTLS(tb testing.TB) func() *tls.Config {
 	tb.Helper()

@@ -1,14 +1,9 @@
 package app_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +12,7 @@ import (
 	"time"
 
 	"spillway/cmd/spillway/internal/app"
+	"spillway/upstream/certtest"
 )
 
 // writeCertificate writes a certificate for a name, which is good for a year, and its key into one file.
@@ -27,25 +23,15 @@ func writeCertificate(t *testing.T, path, name string) {
 
 func writeCertificateUntil(t *testing.T, path, name string, end time.Time) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	pair, err := certtest.Issue(name, nil, func(c *x509.Certificate) { c.NotBefore, c.NotAfter = end.AddDate(-2, 0, 0), end })
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{name},
-		NotBefore: end.AddDate(-2, 0, 0), NotAfter: end,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	certificate, key, err := certtest.PEM(pair)
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := append(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})...)
-	if err := os.WriteFile(path, text, 0o600); err != nil {
+	if err := os.WriteFile(path, append(certificate, key...), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
