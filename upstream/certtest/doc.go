@@ -1,2 +1,2 @@
-// Package certtest makes certificates for tests.
+// Package certtest makes certificates for tests. Only tests import it.
 package certtest
