@@ -1,6 +1,11 @@
 package upstream
 
-import "time"
+import (
+	"slices"
+	"time"
+
+	"spillway/upstream/socket"
+)
 
 // takeIdle begins a lease on the idle connection that was used last and is still open; nil without one. That it has not been idle for
 // too long is for sweep to see to.
@@ -10,23 +15,39 @@ func (p *Peer) takeIdle(timeouts Timeouts) *Conn {
 	}
 	for {
 		p.idleMu.Lock()
-		last := len(p.idle) - 1
-		if last < 0 {
+		if len(p.idle) == 0 {
 			p.idleMu.Unlock()
 			return nil
 		}
-		c := p.idle[last]
-		p.idle[last] = nil
-		p.idle = p.idle[:last]
+		c, near := p.takeNear(timeouts.Task)
 		p.idleMu.Unlock()
 		p.group.idle.Add(-1)
 		c.begin(timeouts)
-		if !timeouts.Once && c.net.Untouched() || !c.Readable() {
+		// The loop of one that has moved has not been told yet what has come.
+		if near && !timeouts.Once && c.net.Untouched() || !c.Readable() {
 			return c
 		}
 		c.close()
 	}
 }
+
+// takeNear takes the connection off the idle ones, of which there are some, that was used last by a task of the same loop, or else the last
+// one: each loop comes to have its own. The caller holds idleMu.
+func (p *Peer) takeNear(t *socket.Task) (c *Conn, near bool) {
+	last := len(p.idle) - 1
+	at := last
+	for i := last; i > max(-1, last-maxLooks) && !near; i-- {
+		if near = p.idle[i].net.Near(t); near {
+			at = i
+		}
+	}
+	c = p.idle[at]
+	p.idle = slices.Delete(p.idle, at, at+1)
+	return c, near
+}
+
+// maxLooks is how many idle connections are looked at for a near one.
+const maxLooks = 16
 
 // putIdle keeps c from now on for the next request, unless there are enough idle connections, the peer's process has gone or is unhealthy,
 // or the group was closed.

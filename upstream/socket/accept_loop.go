@@ -4,6 +4,7 @@ package socket
 
 import (
 	"errors"
+	"math"
 	"net"
 	"os"
 	"sync/atomic"
@@ -23,7 +24,9 @@ type Acceptor struct {
 	file   string      // of a unix socket: goes with it
 	closed atomic.Bool
 
-	from syscall.RawSockaddrAny // who has come last
+	came   int                    // how many may not have been accepted yet
+	counts bool                   // the system says how many have come
+	from   syscall.RawSockaddrAny // who has come last
 }
 
 // keepalive asks the other side after a silence whether it is still there.
@@ -32,7 +35,8 @@ var keepalive = [...]struct{ option, value int }{ // constant
 }
 
 // NewAcceptor returns an Acceptor in place of the listener. What it accepts has TCP's keep-alive, and sends at once what is
-// written: sockets inherit both from the listening one.
+// written: sockets inherit both from the listening one. On Linux a client that has connected comes when it has sent something, or after
+// a second (TCP_DEFER_ACCEPT of tcp(7); nginx's name is deferred), so that one wake is enough for both.
 func NewAcceptor(listener net.Listener) *Acceptor {
 	a := &Acceptor{Listener: listener}
 	switch listener := listener.(type) {
@@ -73,7 +77,16 @@ func (a *Acceptor) take(listener syscall.Conn, network string) bool {
 		if network == "tcp" {
 			inherit(fd)
 		}
-		a.d, _ = attend(fd, l, network, listening)
+		d, err := newDescriptor(fd, l, network)
+		if err != nil {
+			return
+		}
+		if d.attend(); d.checkWait(&d.in) != nil {
+			_ = d.Close()
+			return
+		}
+		deferFor(fd, 1)
+		a.d = d
 	})
 	return a.d != nil
 }
@@ -85,6 +98,11 @@ func inherit(fd int) {
 	for _, k := range keepalive {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, k.option, k.value)
 	}
+}
+
+// deferFor has clients come when they have sent something, or after so many seconds. A setting that fails costs a wake.
+func deferFor(fd, seconds int) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, seconds)
 }
 
 // Serve runs accept, which calls Accept, and returns when that has ended. It is a task of the loop, if there is one.
@@ -117,23 +135,51 @@ func (a *Acceptor) Accept() (net.Conn, error) {
 // next accepts, or waits. A client that has come before the deadline is accepted after it: if the listener is closed, it would be reset.
 func (a *Acceptor) next() (*descriptor, error) {
 	for {
-		a.d.in.take()
-		fd, err := a.accept()
-		switch {
-		case err == nil:
-			c, err := attend(fd, anyLoop(), a.d.network, connected)
-			if err == nil {
-				c.local, c.remote = a.local, addr(&a.from)
+		if a.d.in.take() {
+			a.came = a.backlog()
+		}
+		if a.came > 0 {
+			fd, err := a.accept()
+			switch {
+			case err == nil:
+				a.came--
+				return a.adopt(fd)
+			case !errors.Is(err, unix.EAGAIN):
+				return nil, err
 			}
-			return c, err
-		case !errors.Is(err, unix.EAGAIN):
-			return nil, err
+			a.came = 0
 		}
 		if err := a.d.check(&a.d.in); err != nil {
 			return nil, err
 		}
-		_ = a.d.wait(&a.d.in, a.d.task) // whatever ends it, somebody may have come
+		a.d.await(&a.d.in, a.d.task, awaited) // whatever ends it, somebody may have come
 	}
+}
+
+// adopt makes a descriptor of who has come last. Until it is bound, it is with the task that has accepted it; see look.
+func (a *Acceptor) adopt(fd int) (*descriptor, error) {
+	d, err := newDescriptor(fd, anyLoop(), a.d.network)
+	if err == nil {
+		d.local, d.remote, d.task = a.local, addr(&a.from), a.d.task
+	}
+	return d, err
+}
+
+// backlog returns how many have come, or more, if the system does not say: accept4(2) takes seven times as long to find that nobody has.
+func (a *Acceptor) backlog() int {
+	if !a.d.hold() {
+		return 1
+	}
+	defer a.d.release()
+	info := unix.TCPInfo{}
+	length := uint32(unsafe.Offsetof(info.Sacked))
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_GETSOCKOPT, uintptr(a.d.fd), unix.IPPROTO_TCP, unix.TCP_INFO,
+		uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&length)), 0)
+	a.counts = errno == 0 && (a.counts || info.Unacked > 0) // which is the number for a listening socket
+	if !a.counts {
+		return math.MaxInt
+	}
+	return int(info.Unacked)
 }
 
 // accept accepts once, without waiting: RawSyscall as in calls.go, and so for all that a connection that comes and goes takes.
@@ -160,9 +206,14 @@ func (a *Acceptor) accept() (fd int, err error) {
 	}
 }
 
-// SetDeadline sets when Accept ends at the latest; false: the listener knows no deadlines, or is closed.
+// SetDeadline sets when Accept ends at the latest, and has clients come from now on as soon as they have connected; false: the listener
+// knows no deadlines, or is closed.
 func (a *Acceptor) SetDeadline(t time.Time) bool {
 	if a.d != nil {
+		_ = a.d.control("setsockopt", func(fd int) error {
+			deferFor(fd, 0)
+			return nil
+		})
 		return a.d.SetReadDeadline(t) == nil
 	}
 	return setDeadline(a.Listener, t)

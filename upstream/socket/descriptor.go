@@ -16,10 +16,12 @@ import (
 
 // descriptor is a connected socket of the system that a loop waits for. It is a net.Conn which Go's own poller does not know.
 type descriptor struct {
-	fd     int
-	serial int32 // tells it from others that had the number, in the loop's events
-	loop   *loop
-	task   *Task // who uses it, if it is one that waits in a loop
+	fd         int
+	serial     int32 // tells it from others that had the number, in the loop's events
+	loop       *loop
+	attended   atomic.Bool   // the loop is to be told what happens to it
+	unattended atomic.Uint32 // the number of the error, if the system would not do that
+	task       *Task         // who uses it, if it is one that waits in a loop
 
 	in, out side
 	hungUp  atomic.Bool // nothing more comes than is there, if anything
@@ -36,39 +38,49 @@ const closed = 1 << 32
 
 var serials atomic.Int32
 
-// What a loop is to tell of a socket.
-const (
-	listening = unix.EPOLLIN
-	connected = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP
-)
+// happenings are what a loop is told of.
+const happenings = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | epollET
 
-// attend has l wait for what may happen to the socket fd, which is not to block. It closes fd if that fails.
-func attend(fd int, l *loop, network string, events uint32) (*descriptor, error) {
-	d := &descriptor{fd: fd, loop: l, serial: serials.Add(1), network: network}
+// newDescriptor is one for the socket fd, which is not to block; l is to wait for it. It closes fd if that cannot be.
+func newDescriptor(fd int, l *loop, network string) (*descriptor, error) {
 	if fd >= maxDescriptors {
 		return nil, errors.Join(os.NewSyscallError("epoll_ctl", unix.EMFILE), unix.Close(fd))
 	}
-	register(d)
-	event := unix.EpollEvent{Events: events | epollET, Fd: int32(fd), Pad: d.serial}
-	if _, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(l.epoll), unix.EPOLL_CTL_ADD, uintptr(fd),
-		uintptr(unsafe.Pointer(&event)), 0, 0); errno != 0 {
-		return nil, errors.Join(os.NewSyscallError("epoll_ctl", errno), d.end())
-	}
-	return d, nil
+	return &descriptor{fd: fd, loop: l, serial: serials.Add(1), network: network}, nil
 }
 
-// happened notes what the loop was told.
-func (d *descriptor) happened(events uint32) {
+// attend has the loop told of what happens to the socket, and of what has happened already. That is for who is about to wait: a client that
+// has asked when it is accepted, and is answered without a wait for it, does without.
+func (d *descriptor) attend() {
+	if d.attended.Load() || !d.hold() {
+		return
+	}
+	defer d.release()
+	if d.attended.Swap(true) {
+		return
+	}
+	register(d)
+	event := unix.EpollEvent{Events: happenings, Fd: int32(d.fd), Pad: d.serial}
+	if _, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(d.loop.epoll), unix.EPOLL_CTL_ADD, uintptr(d.fd),
+		uintptr(unsafe.Pointer(&event)), 0, 0); errno != 0 {
+		d.unattended.Store(uint32(errno))
+		d.in.notify(nil)
+		d.out.notify(nil)
+	}
+}
+
+// happened notes what the loop l was told.
+func (d *descriptor) happened(l *loop, events uint32) {
 	const gone = unix.EPOLLHUP | unix.EPOLLERR
 	if events&(gone|unix.EPOLLRDHUP) != 0 {
 		d.hungUp.Store(true)
 	}
 	if events&(gone|unix.EPOLLRDHUP|unix.EPOLLIN) != 0 {
-		d.arrived()
+		d.arrived(l)
 	}
 	if events&(gone|unix.EPOLLOUT) != 0 {
 		d.deliverMore()
-		d.out.notify(d.loop, d.loop)
+		d.out.notify(l)
 	}
 }
 
@@ -93,7 +105,9 @@ func (d *descriptor) release() {
 
 // end closes fd, which nobody uses any more. That does not wait, since nobody lingers but for 0 seconds.
 func (d *descriptor) end() error {
-	unregister(d)
+	if d.attended.Load() {
+		unregister(d)
+	}
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(d.fd), 0, 0); errno != 0 {
 		return os.NewSyscallError("close", errno)
 	}
@@ -112,8 +126,8 @@ func (d *descriptor) Close() error {
 		}
 		d.in.forget()
 		d.out.forget()
-		d.in.notify(nil, d.loop)
-		d.out.notify(nil, d.loop)
+		d.in.notify(nil)
+		d.out.notify(nil)
 		if users == 0 {
 			return d.end()
 		}
@@ -132,11 +146,19 @@ func (d *descriptor) check(s *side) error {
 	return nil
 }
 
+// checkWait says whether there is a reason not to wait.
+func (d *descriptor) checkWait(s *side) error {
+	if errno := d.unattended.Load(); errno != 0 {
+		return os.NewSyscallError("epoll_ctl", syscall.Errno(errno))
+	}
+	return d.check(s)
+}
+
 // wait returns when something has happened at the side, or the deadline has passed, or the descriptor was closed. It is t that
 // waits, if that is inside of its loop, or else the goroutine.
 func (d *descriptor) wait(s *side, t *Task) error {
 	d.await(s, t, awaited)
-	if err := d.check(s); err != nil {
+	if err := d.checkWait(s); err != nil {
 		return err
 	}
 	s.take()
@@ -167,8 +189,12 @@ func (d *descriptor) await(s *side, t *Task, as uint32) {
 
 // waits says whether who is noted at the side is going to be woken; see await.
 func (d *descriptor) waits(s *side, as uint32) bool {
-	// Whoever ends the waiting sets what check sees, then looks for who waits.
-	return s.state.CompareAndSwap(unchanged, as) && (d.check(s) == nil || !s.state.CompareAndSwap(as, unchanged))
+	if !s.state.CompareAndSwap(unchanged, as) {
+		return false
+	}
+	d.attend()
+	// Whoever ends the waiting sets what checkWait sees, then looks for who waits.
+	return d.checkWait(s) == nil || !s.state.CompareAndSwap(as, unchanged)
 }
 
 // fail is err as the operations of package net give it.
@@ -176,20 +202,53 @@ func (d *descriptor) fail(op string, err error) error {
 	return &net.OpError{Op: op, Net: d.network, Source: d.LocalAddr(), Addr: d.remote, Err: err}
 }
 
-// Bind has the task use the socket from now on: its Reads and Writes wait in its loop, unless it has left that.
+// Bind has the task use the socket from now on: its Reads and Writes wait in its loop, unless it has left that. A socket of another loop
+// moves to that one: each message would have one loop wake the other. Nobody else waits for it meanwhile.
 func (d *descriptor) Bind(t *Task) {
 	d.task = t
 	Uses(t, d)
+	if !d.Near(t) {
+		d.move(t.loop)
+	}
+}
+
+// Near says whether the socket need not move to be used by t.
+func (d *descriptor) Near(t *Task) bool { return t == nil || t.loop == d.loop }
+
+// move has another loop told of what happens. What the present one has been told already, it may still say.
+func (d *descriptor) move(to *loop) {
+	if !d.hold() {
+		return
+	}
+	defer d.release()
+	d.mu.Lock() // the present loop may be sending a letter, and attend
+	defer d.mu.Unlock()
+	if d.attended.Swap(false) {
+		_, _, _ = syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(d.loop.epoll), unix.EPOLL_CTL_DEL, uintptr(d.fd), 0, 0, 0)
+		unregister(d)
+	}
+	d.loop = to
+	d.attend()
 }
 
 // Untouched says that nothing has come since the last Read, as far as the loop knows; only a task of it is told.
 func (d *descriptor) Untouched() bool {
+	if d.ahead != nil {
+		return false
+	}
+	if !d.attended.Load() {
+		d.attend() // for who asks next
+		return false
+	}
 	return d.task != nil && d.task.loop == d.loop && !d.task.isOutside() &&
-		d.in.state.Load() != changed && !d.hungUp.Load() && d.check(&d.in) == nil && d.ahead == nil
+		d.in.state.Load() != changed && !d.hungUp.Load() && d.checkWait(&d.in) == nil
 }
 
 // MayHaveEnded says whether the loop was told that nothing more comes.
-func (d *descriptor) MayHaveEnded() bool { return d.hungUp.Load() }
+func (d *descriptor) MayHaveEnded() bool {
+	d.attend()
+	return d.hungUp.Load()
+}
 
 // AwaitRead waits until a Read need not, see Socket.AwaitRead.
 func (d *descriptor) AwaitRead() {
@@ -205,11 +264,30 @@ func (d *descriptor) AwaitRead() {
 // Await has a task do the job when there is something to read, or the deadline has passed, or the socket was closed. Until then
 // nobody may read.
 func (d *descriptor) Await(job func(*Task)) {
-	d.in.task, d.in.job = nil, job
-	if d.ahead != nil || !d.waits(&d.in, awaitedBare) {
-		d.in.job = nil
-		d.loop.post(work{job: job})
+	d.in.task, d.in.job, d.in.of = nil, job, d.loop
+	if !d.look() {
+		d.awaitJob()
 	}
+}
+
+// awaitJob is Await for the job that is noted.
+func (d *descriptor) awaitJob() {
+	if d.ahead != nil || !d.waits(&d.in, awaitedBare) {
+		d.in.wakeUp(nil)
+	}
+}
+
+// look has the loop look for what a client has sent that has just been accepted, since most have asked by then. False: it is not such a
+// client, or another loop's than that of who has accepted it.
+func (d *descriptor) look() bool {
+	t := d.task
+	if d.attended.Load() || t == nil || t.loop != d.loop || !t.place.CompareAndSwap(inside, paused) { // as if paused: nobody expels it
+		return false
+	}
+	d.in.mark() // as receiveAll has it: nobody else claims the side
+	d.loop.incoming = append(d.loop.incoming, d)
+	t.place.Store(inside)
+	return true
 }
 
 // Quiet says whether nothing is to be read at the moment, see Socket.Quiet. A read that peeks would do, but takes a reset off
@@ -266,7 +344,7 @@ func (d *descriptor) setDeadline(s *side, t time.Time) error {
 		return net.ErrClosed
 	}
 	defer d.release()
-	s.setDeadline(t, d.loop)
+	s.setDeadline(t)
 	return nil
 }
 

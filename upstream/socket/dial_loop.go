@@ -52,7 +52,7 @@ func loopOf(t *Task) *loop {
 	return anyLoop()
 }
 
-// connect returns a socket that has arrived, that is, is connected, or is about to. The loop gets it only then: it takes one that is
+// connect returns a socket that has arrived, that is, is connected, or is about to. The loop attends to it only then: it takes one that is
 // neither for hung up. None of these calls waits, so that they are made as in calls.go.
 func connect(l *loop, to *destination, network string) (d *descriptor, arrived bool, err error) {
 	n, _, errno := syscall.RawSyscall(syscall.SYS_SOCKET, uintptr(to.raw.Addr.Family), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
@@ -71,7 +71,7 @@ func connect(l *loop, to *destination, network string) (d *descriptor, arrived b
 		_ = unix.Close(fd)
 		return nil, false, os.NewSyscallError("connect", errno)
 	}
-	d, err = attend(fd, l, network, connected)
+	d, err = newDescriptor(fd, l, network)
 	return d, arrived, err
 }
 

@@ -129,6 +129,9 @@ func (l *loop) await() int {
 		uintptr(len(l.events)), 0, 0, 0); errno == 0 && n > 0 {
 		return int(n)
 	}
+	if len(l.incoming) > 0 {
+		return 0
+	}
 	l.mu.Lock()
 	l.waiting = len(l.posted) == 0
 	waiting := l.waiting
@@ -151,7 +154,7 @@ func (l *loop) tell(event *unix.EpollEvent) {
 		return
 	}
 	if d := registered(event.Fd); d != nil && d.serial == event.Pad { // else it was closed since
-		d.happened(event.Events)
+		d.happened(l, event.Events)
 	}
 }
 

@@ -27,6 +27,17 @@ func do(tb testing.TB, l *loop, what func(t *Task)) {
 	<-done
 }
 
+// anotherLoop returns a loop that nothing else uses.
+func anotherLoop(t *testing.T) *loop {
+	t.Helper()
+	l, err := newLoop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go l.run() // as long as the process
+	return l
+}
+
 // ends returns the two ends of a connection; the near one is a loop's.
 func ends(tb testing.TB) (near *descriptor, far net.Conn) {
 	tb.Helper()
@@ -46,7 +57,9 @@ func ends(tb testing.TB) (near *descriptor, far net.Conn) {
 		c.Close()
 		far.Close()
 	})
-	return c.(*descriptor), far
+	near = c.(*descriptor)
+	near.attend() // as after its first wait
+	return near, far
 }
 
 // TestTask_ServesManyClients has a loop serve clients that send and read at the same time, in pieces that do not fit.
@@ -324,22 +337,21 @@ func TestDial_HasADeadline(t *testing.T) {
 	t.Error("got ten connections where there is room for one")
 }
 
-// TestTask_WaitsForTheSocketOfAnotherLoop: a kept connection to a peer is used by whoever needs one.
-func TestTask_WaitsForTheSocketOfAnotherLoop(t *testing.T) {
-	other, err := newLoop()
-	if err != nil {
-		t.Fatal(err)
-	}
-	go other.run() // as long as the process
+// TestTask_UsesTheSocketOfAnotherLoop: a kept connection to a peer is used by whoever needs one, and moves to his loop.
+func TestTask_UsesTheSocketOfAnotherLoop(t *testing.T) {
+	other := anotherLoop(t)
 	near, far := ends(t)
 	echo := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // more than the sockets take
 	go func() {                                             // ends with the connection
 		_, _ = io.Copy(far, far)
 	}()
 	do(t, other, func(task *Task) {
+		if near.Near(task) {
+			t.Error("got a socket that is near before it is used")
+		}
 		near.Bind(task)
-		if near.Untouched() {
-			t.Error("got told by a loop that is not the socket's")
+		if !near.Near(task) {
+			t.Error("got a socket that is not near when it is used")
 		}
 		wrote := make(chan error)
 		got := make([]byte, len(echo))
@@ -372,12 +384,42 @@ func TestTask_WaitsForTheSocketOfAnotherLoop(t *testing.T) {
 	})
 }
 
-func TestLoop_EndsTasksThatAreNotNeeded(t *testing.T) {
-	l, err := newLoop()
-	if err != nil {
-		t.Fatal(err)
+// TestDescriptor_LosesNothingWhenItMoves has it move before each answer is there, on its way or read.
+func TestDescriptor_LosesNothingWhenItMoves(t *testing.T) {
+	other := anotherLoop(t)
+	near, far := ends(t)
+	go func() { // ends with the connection
+		_, _ = io.Copy(far, far)
+	}()
+	here := near.loop
+	for i := range 1000 {
+		do(t, other, func(task *Task) {
+			near.Bind(task)
+			_, _ = near.Write([]byte("x"))
+			if i%2 == 0 {
+				near.AwaitRead()
+			}
+			near.Bind(nil)
+		})
+		do(t, here, func(task *Task) {
+			near.Bind(task)
+			if n, err := near.Read(make([]byte, 2)); n != 1 || err != nil {
+				t.Errorf("got %d, %v", n, err)
+			}
+			near.Bind(nil)
+		})
 	}
-	go l.run() // as long as the process
+	do(t, other, func(task *Task) {
+		near.Bind(task)
+		far.Close()
+		if n, err := near.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+			t.Errorf("got %d, %v after the end", n, err)
+		}
+	})
+}
+
+func TestLoop_EndsTasksThatAreNotNeeded(t *testing.T) {
+	l := anotherLoop(t)
 	const many = 10
 	all, free := sync.WaitGroup{}, make(chan struct{})
 	all.Add(many)

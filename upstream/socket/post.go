@@ -108,11 +108,12 @@ func (d *descriptor) unlockLetter(n int, errno syscall.Errno) {
 // conclude notes why the letter was not sent, or not all of it, or that it was.
 func (d *descriptor) conclude(m *letter, errno syscall.Errno) {
 	if errno == unix.EAGAIN {
+		d.attend()
 		return
 	}
 	if errno != 0 {
 		d.lost.Store(uint32(errno))
-		d.in.notify(nil, d.loop)
+		d.in.notify(nil)
 	}
 	d.letter.Store(nil)
 	m.pieces[0], m.Msghdr = unix.Iovec{}, unix.Msghdr{}

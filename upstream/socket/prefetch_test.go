@@ -61,7 +61,7 @@ func BenchmarkUses(b *testing.B) {
 					b.Fatal(err)
 				}
 				far[i] = pair[1]
-				near, err := attend(pair[0], l, "unix", connected)
+				near, err := newDescriptor(pair[0], l, "unix")
 				if err != nil {
 					b.Fatal(err)
 				}

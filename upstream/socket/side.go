@@ -18,6 +18,7 @@ type side struct {
 	task *Task
 	wake chan struct{}
 	job  func(*Task)
+	of   *loop // that is to have the job done
 
 	mu    sync.Mutex // guards what follows
 	due   time.Time
@@ -40,11 +41,10 @@ func (s *side) take() bool {
 // mark says that it is worth looking.
 func (s *side) mark() { s.state.CompareAndSwap(unchanged, changed) }
 
-// notify marks the side, which is one of a socket of the loop of, and wakes who waits for that. This happens in the loop own, or, if
-// that is nil, anywhere.
-func (s *side) notify(own, of *loop) {
+// notify marks the side and wakes who waits for that. This happens in the loop own, or, if that is nil, anywhere.
+func (s *side) notify(own *loop) {
 	if s.claim() != unchanged {
-		s.wakeUp(own, of)
+		s.wakeUp(own)
 	}
 }
 
@@ -60,14 +60,14 @@ func (s *side) claim() uint32 {
 }
 
 // wakeUp wakes who waits, see notify.
-func (s *side) wakeUp(own, of *loop) {
+func (s *side) wakeUp(own *loop) {
 	switch {
 	case s.task != nil:
 		s.task.loop.resume(own, work{task: s.task})
 	case s.job != nil:
 		job := s.job
 		s.job = nil
-		of.resume(own, work{job: job})
+		s.of.resume(own, work{job: job})
 	default:
 		s.wake <- struct{}{}
 	}
@@ -84,7 +84,7 @@ func (l *loop) resume(asking *loop, w work) {
 }
 
 // setDeadline arms the deadline, as net.Conn's methods do.
-func (s *side) setDeadline(at time.Time, of *loop) {
+func (s *side) setDeadline(at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.due = at
@@ -97,11 +97,11 @@ func (s *side) setDeadline(at time.Time, of *loop) {
 		}
 	case wait <= 0:
 		s.expired.Store(true)
-		s.notify(nil, of)
+		s.notify(nil)
 	default:
 		s.expired.Store(false)
 		if s.timer == nil {
-			s.timer = time.AfterFunc(wait, func() { s.expire(of) })
+			s.timer = time.AfterFunc(wait, s.expire)
 		} else {
 			s.timer.Reset(wait)
 		}
@@ -109,12 +109,12 @@ func (s *side) setDeadline(at time.Time, of *loop) {
 }
 
 // expire is called when the deadline may have passed: it can have been moved in the meantime.
-func (s *side) expire(of *loop) {
+func (s *side) expire() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.due.IsZero() && !time.Now().Before(s.due) {
 		s.expired.Store(true)
-		s.notify(nil, of)
+		s.notify(nil)
 	}
 }
 

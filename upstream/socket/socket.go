@@ -29,6 +29,7 @@ type own interface {
 	Post(first []byte, more [][]byte) int
 	SendFile(file *os.File, offset, n int64) (int64, error)
 	Bind(t *Task)
+	Near(t *Task) bool
 	ReadAside(p []byte) (int, error)
 	AwaitRead()
 	Untouched() bool
@@ -95,13 +96,22 @@ func (s *Socket) SendFile(file *os.File, offset, n int64) (int64, error) {
 	return s.own.SendFile(file, offset, n)
 }
 
-// Bind says that the task uses the socket from now on: what has to wait waits in its loop. Nil is a goroutine.
+// Bind says that the task uses the socket from now on: what has to wait waits in its loop. Nil is a goroutine. Nobody may be waiting for
+// the socket.
 func (s *Socket) Bind(t *Task) {
 	if s.own != nil {
 		s.own.Bind(t)
 	} else if layer, ok := s.Conn.(*Layer); ok {
 		layer.under.Bind(t)
 	}
+}
+
+// Near says whether the task's loop is the one that waits for the socket, so that Bind is cheap.
+func (s *Socket) Near(t *Task) bool {
+	if layer, ok := s.Conn.(*Layer); ok {
+		return layer.under.Near(t)
+	}
+	return s.own == nil || s.own.Near(t)
 }
 
 // ReadAside is Read for a goroutine beside the task that the socket is bound to.

@@ -26,10 +26,10 @@ type stages struct {
 }
 
 // arrived notes that there may be something to read.
-func (d *descriptor) arrived() {
-	switch l := d.loop; d.in.claim() {
+func (d *descriptor) arrived(l *loop) {
+	switch d.in.claim() {
 	case awaited:
-		d.in.wakeUp(l, l)
+		d.in.wakeUp(l)
 	case awaitedBare:
 		l.incoming = append(l.incoming, d)
 	}
@@ -54,14 +54,17 @@ func (l *loop) receiveAll() {
 	l.transferAll((*descriptor).hasReceived)
 	begin := l.incoming[:0]
 	for _, d := range l.incoming {
-		if d.in.job == nil {
-			d.in.wakeUp(l, l)
-		} else {
+		switch {
+		case d.in.job == nil:
+			d.in.wakeUp(l)
+		case d.attended.Load() || d.ahead != nil || d.hungUp.Load(): // it was an event, or there is what a new client was looked at for
 			begin = append(begin, d)
+		default:
+			d.awaitJob() // a client that has not asked yet
 		}
 	}
 	for _, d := range begin {
-		d.in.wakeUp(l, l)
+		d.in.wakeUp(l)
 	}
 	l.incoming = emptied(l.incoming)
 }
