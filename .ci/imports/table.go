@@ -34,6 +34,7 @@ var ours = []struct {
 	{"upstream/resolve", []string{"upstream"}},
 	{"upstream/resolve/dnstest", nil},
 	{"upstream/certtest", nil},
+	{"upstream/porttest", nil},
 	{"upstream/upstreamtest", []string{"upstream"}},
 	{"balancer", []string{"upstream"}},
 	{"proxy/rewrite", []string{"proxy"}},

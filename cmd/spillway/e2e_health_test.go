@@ -11,13 +11,15 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"spillway/upstream/porttest"
 )
 
 // startAsked starts the program with a backend whose processes it asks by itself; upstream are keys of the upstream.
 func startAsked(t *testing.T, k kind, upstream string) *site {
 	t.Helper()
 	k.require(t)
-	dir, addr := k.folder(t), freeAddr(t)
+	dir, addr := k.folder(t), porttest.Address(t)
 	s := startProgram(t, dir, addr, fmt.Sprintf("listen: [%q]\nupstreams:\n  app:\n%s", addr, upstream))
 	s.kind = k
 	eventually(t, "the program serves", func() bool {

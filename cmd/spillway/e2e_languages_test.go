@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"spillway/upstream/porttest"
 )
 
 // further are the backends of TestBackend_OfAnyLanguage.
@@ -70,7 +72,7 @@ func TestPeer_PHPFPM(t *testing.T) {
 		t.Fatal(err)
 	}
 	socket := startFPM(t, dir)
-	addr := freeAddr(t)
+	addr := porttest.Address(t)
 	s := startProgram(t, dir, addr, fmt.Sprintf(`
 upstreams:
   app:

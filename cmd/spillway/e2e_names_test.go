@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"spillway/upstream/porttest"
 	"spillway/upstream/resolve/dnstest"
 )
 
@@ -29,7 +30,7 @@ func newHosts(t *testing.T) *hosts {
 	t.Helper()
 	h := &hosts{}
 	for {
-		_, h.port, _ = net.SplitHostPort(freeAddr(t))
+		_, h.port, _ = net.SplitHostPort(porttest.Address(t))
 		var listeners []net.Listener
 		for i := range h.asked {
 			l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.%d:%s", i+1, h.port))
@@ -76,7 +77,7 @@ func (h *hosts) awaitMore(t *testing.T, numbers ...int) {
 // namesSite starts a program whose only upstream has these peers, resolved by the server.
 func namesSite(t *testing.T, dns *dnstest.Server, upstream string) (s *site, admin string) {
 	t.Helper()
-	addr, admin := freeAddr(t), freeAddr(t)
+	addr, admin := porttest.Address(t), porttest.Address(t)
 	s = startProgram(t, t.TempDir(), addr, namesConfig(dns, addr, admin, upstream))
 	s.kind = kind{name: "faulty", hello: faultyHello}
 	eventually(t, "it serves", func() bool { return !refuses(addr) })

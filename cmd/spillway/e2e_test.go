@@ -25,7 +25,7 @@ import (
 	"testing"
 	"time"
 
-	"spillway/upstream/supervisor"
+	"spillway/upstream/porttest"
 )
 
 // program is the file that TestMain has built.
@@ -78,7 +78,7 @@ type site struct {
 func startSite(t *testing.T, k kind, processes int) *site {
 	t.Helper()
 	k.require(t)
-	dir, addr := k.folder(t), freeAddr(t)
+	dir, addr := k.folder(t), porttest.Address(t)
 	s := startProgram(t, dir, addr, k.config(addr, processes))
 	s.kind = k
 
@@ -285,24 +285,6 @@ func eventually(t *testing.T, what string, ok func() bool) {
 		case <-again.C:
 		case <-deadline:
 			t.Fatalf("gave up waiting until %s", what)
-		}
-	}
-}
-
-// handedOut are the ports that freeAddr has returned.
-var handedOut sync.Map
-
-// freeAddr returns an address that nobody listens on at the moment, another one each time, and none that the system gives to
-// outgoing connections.
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	for {
-		ports, err := supervisor.FreePorts(1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, again := handedOut.LoadOrStore(ports[0], true); !again {
-			return fmt.Sprint("127.0.0.1:", ports[0])
 		}
 	}
 }

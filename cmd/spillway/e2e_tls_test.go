@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"spillway/upstream/certtest"
+	"spillway/upstream/porttest"
 )
 
 // describeRequest says what came, and echoes on a connection that is upgraded.
@@ -79,7 +80,7 @@ func TestPeer_TLSAndVersions(t *testing.T) {
 	local.TLS = &tls.Config{Certificates: []tls.Certificate{selfSigned(t, "localhost")}}
 	local.StartTLS()
 	defer local.Close()
-	dir, addr := t.TempDir(), freeAddr(t)
+	dir, addr := t.TempDir(), porttest.Address(t)
 	for name, server := range map[string]*httptest.Server{"ca.pem": secure, "local.pem": local} {
 		ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 		if err := os.WriteFile(filepath.Join(dir, name), ca, 0o600); err != nil {
@@ -174,7 +175,7 @@ func TestTLS_KeyUpdates(t *testing.T) {
 	}
 	app := httptest.NewServer(http.HandlerFunc(describeRequest))
 	defer app.Close()
-	addr := freeAddr(t)
+	addr := porttest.Address(t)
 	s := startProgram(t, t.TempDir(), addr, fmt.Sprintf("listen: '%s tls'\ntls: {certificate: '%s'}\nupstreams: {app: {peers: [%q]}}\n",
 		addr, writePair(t, "site.test"), app.Listener.Addr()))
 	eventually(t, "the program serves", func() bool { return !refuses(addr) || s.hasEnded() })

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"spillway/upstream/porttest"
 )
 
 // Real applications whose connections last: WebSockets, and events that come one by one.
@@ -29,7 +31,7 @@ func startTornado(t *testing.T, more string) (s *site, admin string) {
 	if err := os.CopyFS(filepath.Join(dir, "site"), os.DirFS(filepath.Join("testdata", tornado.fixture))); err != nil {
 		t.Fatal(err)
 	}
-	addr, admin := freeAddr(t), freeAddr(t)
+	addr, admin := porttest.Address(t), porttest.Address(t)
 	s = startProgram(t, dir, addr, fmt.Sprintf(`%s
 listen: ["%s"]
 admin: {listen: "%s"}

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"spillway/upstream/porttest"
 )
 
 // The processes of the tests of faults are this test binary in another role: HTTP servers that do what the file "how" in
@@ -181,7 +183,7 @@ upstreams:
 // startFaulty starts the program before such processes.
 func startFaulty(t *testing.T, f faulty) (s *site, admin string) {
 	t.Helper()
-	dir, addr, admin := t.TempDir(), freeAddr(t), freeAddr(t)
+	dir, addr, admin := t.TempDir(), porttest.Address(t), porttest.Address(t)
 	if f.how != "" {
 		put(t, dir, "how", f.how)
 	}
@@ -274,7 +276,7 @@ func ports(t *testing.T, n int) (list string, numbers []int) {
 	t.Helper()
 	var texts []string
 	for range n {
-		_, port, err := net.SplitHostPort(freeAddr(t))
+		_, port, err := net.SplitHostPort(porttest.Address(t))
 		if err != nil {
 			t.Fatal(err)
 		}

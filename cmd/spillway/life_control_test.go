@@ -19,6 +19,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"spillway/upstream/porttest"
 )
 
 // said is what a command printed and its exit status.
@@ -266,8 +268,8 @@ func TestControl_AnotherAccountIsToldWhoMay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	public, addr := filepath.Join(dir, "spillway"), freeAddr(t)
-	config := fmt.Sprintf("listen: [%q]\nupstreams: {a: {protocol: http, peers: [%q]}}\ntemp_path: %s/temp\n", addr, freeAddr(t), t.TempDir())
+	public, addr := filepath.Join(dir, "spillway"), porttest.Address(t)
+	config := fmt.Sprintf("listen: [%q]\nupstreams: {a: {protocol: http, peers: [%q]}}\ntemp_path: %s/temp\n", addr, porttest.Address(t), t.TempDir())
 	err = errors.Join(os.WriteFile(public, binary, 0o755), os.Chmod(dir, 0o755), //nolint:gosec // see above
 		os.WriteFile(filepath.Join(dir, "spillway.yaml"), []byte(config), 0o644)) //nolint:gosec // see above
 	if err != nil {
@@ -316,7 +318,7 @@ func TestControl_ReloadDuringTheStartIsDoneAfterIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	moved := freeAddr(t)
+	moved := porttest.Address(t)
 	if err := os.WriteFile(file, bytes.ReplaceAll(before, []byte(s.addr), []byte(moved)), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"spillway/upstream/porttest"
 )
 
 // The life of the program as its operator sees it: what it says when it does not start, what signals do, what /status shows.
@@ -38,7 +40,7 @@ func letGo(t *testing.T, dir string) {
 // startDemo starts the program with demo processes, and waits until it serves when the processes may listen.
 func startDemo(t *testing.T, backend, more string) (s *site, admin string) {
 	t.Helper()
-	dir, addr, admin := t.TempDir(), freeAddr(t), freeAddr(t)
+	dir, addr, admin := t.TempDir(), porttest.Address(t), porttest.Address(t)
 	s = startProgram(t, dir, addr, fmt.Sprintf("listen: [%q]\nadmin: {listen: %q}\nupstreams:\n  demo:\n    protocol: fastcgi\n    backend: %s\n%s",
 		addr, admin, backend, more))
 	return s, admin
@@ -157,7 +159,7 @@ func TestRun_FailsWithOneLine(t *testing.T) {
 	}
 	defer taken.Close()
 	_, takenPort, _ := net.SplitHostPort(taken.Addr().String())
-	free := freeAddr(t)
+	free := porttest.Address(t)
 	_, freePort, _ := net.SplitHostPort(free)
 	good := fmt.Sprintf("listen: [%q]\nupstreams: {a: {protocol: fastcgi, backend: {command: [%s, demo-process, '{port}', '{process}'], processes: 1}}}\n",
 		free, program)

@@ -21,6 +21,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"spillway/upstream/porttest"
 )
 
 // A setup is a configuration in neither language.
@@ -83,7 +85,7 @@ func startNginx(t *testing.T, s setup) *rival {
 	file := requireNginx(t)
 	dir := newDir(t)
 	r := &rival{
-		name: "nginx", addr: freeAddr(t), dir: dir, secure: s.certificate != "",
+		name: "nginx", addr: porttest.Address(t), dir: dir, secure: s.certificate != "",
 		errors: filepath.Join(dir, "logs", "error.log"), access: filepath.Join(dir, "logs", "access.log"),
 	}
 	conf := filepath.Join(dir, "nginx.conf")
@@ -125,7 +127,7 @@ func startSpillway(t *testing.T, s setup) *rival {
 	t.Helper()
 	dir := newDir(t)
 	r := &rival{
-		name: "spillway", addr: freeAddr(t), dir: dir, secure: s.certificate != "",
+		name: "spillway", addr: porttest.Address(t), dir: dir, secure: s.certificate != "",
 		errors: filepath.Join(dir, "logs", "error.log"), access: filepath.Join(dir, "logs", "access.log"),
 	}
 	running := startProgram(t, dir, r.addr, s.yaml(r))

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"spillway/upstream/porttest"
 	"spillway/upstream/supervisor"
 )
 
@@ -39,10 +40,7 @@ type harness struct {
 func newHarness(t *testing.T, role string, processes int, change func(*supervisor.Options)) *harness {
 	t.Helper()
 	checkGoroutines(t)
-	ports, err := supervisor.FreePorts(processes)
-	if err != nil {
-		t.Fatal(err)
-	}
+	ports := porttest.Free(t, processes)
 	h := &harness{witness: newWitness(t), events: make(chan supervisor.Event, 1000), log: new(syncBuffer)}
 	h.next = filepath.Join(t.TempDir(), "next")
 	h.opts = supervisor.Options{
@@ -60,6 +58,7 @@ func newHarness(t *testing.T, role string, processes int, change func(*superviso
 	if change != nil {
 		change(&h.opts)
 	}
+	var err error
 	h.Backend, err = supervisor.New(h.opts)
 	if err != nil {
 		t.Fatal(err)

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"maps"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"spillway/upstream/porttest"
 	"spillway/upstream/supervisor"
 )
 
@@ -17,15 +17,7 @@ import (
 func spares(t *testing.T, n int) func(*supervisor.Options) {
 	t.Helper()
 	return func(o *supervisor.Options) {
-		for len(o.Ports) < o.Processes.Max+n {
-			more, err := supervisor.FreePorts(1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !slices.Contains(o.Ports, more[0]) {
-				o.Ports = append(o.Ports, more[0])
-			}
-		}
+		o.Ports = append(o.Ports, porttest.Free(t, o.Processes.Max+n-len(o.Ports))...)
 	}
 }
 

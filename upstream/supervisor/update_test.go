@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"spillway/upstream/porttest"
 	"spillway/upstream/supervisor"
 )
 
@@ -64,10 +65,7 @@ func TestUpdate_MovesToOtherPorts(t *testing.T) {
 	h := newHarness(t, "serve", 2, nil)
 	h.start(t)
 	h.awaitReady(t, 2)
-	all, err := supervisor.FreePorts(2)
-	if err != nil {
-		t.Fatal(err)
-	}
+	all := porttest.Free(t, 2)
 	h.update(t, func(o *supervisor.Options) { o.Ports = all })
 	if got := h.ports(); !slices.Equal(got, all) {
 		t.Errorf("got ports %v, want %v", got, all)
@@ -119,11 +117,7 @@ func TestUpdate_GoesBack(t *testing.T) {
 		err := h.Update(bounded(t), h.changed(func(o *supervisor.Options) {
 			o.Command = append(o.Command, "new")
 			o.Directory = t.TempDir()
-			more, err := supervisor.FreePorts(1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o.Ports = append(o.Ports, more...)
+			o.Ports = append(o.Ports, porttest.Free(t, 1)...)
 			o.Env[roleVar] = "serve-first" // process 2 fails
 		}))
 		if err == nil || !strings.Contains(err.Error(), "process 2: ended before it was ready: exit code 3") {

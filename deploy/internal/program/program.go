@@ -138,7 +138,7 @@ func (p *Program) Stop() {
 // FreeAddr finds a port on 127.0.0.1, one of those that the system does not give to whoever wants any: it is still free when it
 // is wanted.
 func FreeAddr(ctx context.Context) (string, error) {
-	const first, count, tries = 10000, 10000, 100
+	const first, count, tries = 10000, 5000, 100 // tests of spillway take those that follow
 	var config net.ListenConfig
 	for try := 1; ; try++ {
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(count)))

@@ -18,6 +18,7 @@ import (
 
 	"spillway/cmd/spillway/internal/app"
 	"spillway/configs"
+	"spillway/upstream/porttest"
 )
 
 // running is a started App, which the test's end stops.
@@ -75,12 +76,6 @@ func peer(t *testing.T, name string) string {
 	return server.Listener.Addr().String()
 }
 
-// address is one that nobody listens on, and that no outgoing connection gets.
-func address(t *testing.T) string {
-	t.Helper()
-	return fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])
-}
-
 // ask sends a request on a connection of its own. change may be nil.
 func ask(t *testing.T, url string, change func(*http.Request)) (*http.Response, string) {
 	t.Helper()
@@ -106,7 +101,7 @@ func ask(t *testing.T, url string, change func(*http.Request)) (*http.Response, 
 }
 
 func TestApp_RoutesByListenerHostAndPath(t *testing.T) {
-	first, second := address(t), address(t)
+	first, second := porttest.Address(t), porttest.Address(t)
 	start(t, fmt.Sprintf(`
 upstreams:
   a: {protocol: http, peers: [%q]}
@@ -142,7 +137,7 @@ access_log: off
 }
 
 func TestApp_KeepaliveTimeoutZeroClosesAfterEachRequest(t *testing.T) {
-	addr := address(t)
+	addr := porttest.Address(t)
 	f := func(setting string, want bool) {
 		t.Helper()
 		config := fmt.Sprintf("listen: [%q]\nupstreams: {a: {protocol: http, peers: [%q]}}\naccess_log: off\n%s", addr, peer(t, "a"), setting)
@@ -163,8 +158,8 @@ func TestApp_KeepaliveTimeoutZeroClosesAfterEachRequest(t *testing.T) {
 
 // The fields of /status are read by scripts: one that is renamed or missing breaks them.
 func TestApp_StatusHasAllFields(t *testing.T) {
-	addr, admin := address(t), address(t)
-	up, down := peer(t, "up"), address(t)
+	addr, admin := porttest.Address(t), porttest.Address(t)
+	up, down := peer(t, "up"), porttest.Address(t)
 	start(t, fmt.Sprintf(`
 listen: [%q]
 upstreams: {a: {protocol: http, peers: [%q, {address: %q, down: true}, {address: %q, backup: true, weight: 3}]}}
@@ -290,9 +285,9 @@ admin: {listen: %q}
 }
 
 func TestApp_MetricsAreThereFromTheStart(t *testing.T) {
-	admin := address(t)
+	admin := porttest.Address(t)
 	start(t, fmt.Sprintf("listen: [%q]\nupstreams: {a: {protocol: http, peers: [%q]}}\naccess_log: off\nadmin: {listen: %q}\n"+
-		"memory_budget: 64m\ntemp_budget: 1g", address(t), peer(t, "a"), admin))
+		"memory_budget: 64m\ntemp_budget: 1g", porttest.Address(t), peer(t, "a"), admin))
 	_, body := ask(t, "http://"+admin+"/metrics", nil)
 	for _, want := range []string{
 		"spillway_buffer_memory_bytes 0", "spillway_buffer_memory_budget_bytes 6.7108864e+07",
@@ -307,9 +302,9 @@ func TestApp_MetricsAreThereFromTheStart(t *testing.T) {
 }
 
 func TestApp_AdminRefusesForeignPages(t *testing.T) {
-	admin := address(t)
+	admin := porttest.Address(t)
 	start(t, fmt.Sprintf("listen: [%q]\nupstreams: {a: {protocol: http, peers: [%q]}}\naccess_log: off\nadmin: {listen: %q}",
-		address(t), peer(t, "a"), admin))
+		porttest.Address(t), peer(t, "a"), admin))
 	f := func(path, host, origin string, want int) {
 		t.Helper()
 		response, _ := ask(t, "http://"+admin+path, func(r *http.Request) {
@@ -337,9 +332,9 @@ func TestApp_AdminRefusesForeignPages(t *testing.T) {
 
 // Browsers open connections in store, on which no request may ever come.
 func TestApp_StopDoesNotMindAnUnusedConnectionToAdmin(t *testing.T) {
-	admin := address(t)
+	admin := porttest.Address(t)
 	r := start(t, fmt.Sprintf("listen: [%q]\nupstreams: {a: {protocol: http, peers: [%q]}}\naccess_log: off\nadmin: {listen: %q}",
-		address(t), peer(t, "a"), admin))
+		porttest.Address(t), peer(t, "a"), admin))
 	unused, err := net.Dial("tcp", admin)
 	if err != nil {
 		t.Fatal(err)
@@ -384,22 +379,22 @@ func TestStart_FailsWithoutATrace(t *testing.T) {
 			}
 		}
 	}
-	f("listen", taken.Addr().String(), address(t), "", "listen "+taken.Addr().String())
-	f("admin", address(t), taken.Addr().String(), "", "admin: listen "+taken.Addr().String())
+	f("listen", taken.Addr().String(), porttest.Address(t), "", "listen "+taken.Addr().String())
+	f("admin", porttest.Address(t), taken.Addr().String(), "", "admin: listen "+taken.Addr().String())
 	// A file stands where a folder should.
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f("temp_path", address(t), address(t), "temp_path: '"+filepath.Join(file, "temp")+"'", "temp_path: ")
-	f("access_log", address(t), address(t), "access_log: {path: '"+filepath.Join(file, "log")+"'}", "access_log: ")
-	f("variable", address(t), address(t), "set_header: {X: $hots}", `unknown variable "$hots"`)
+	f("temp_path", porttest.Address(t), porttest.Address(t), "temp_path: '"+filepath.Join(file, "temp")+"'", "temp_path: ")
+	f("access_log", porttest.Address(t), porttest.Address(t), "access_log: {path: '"+filepath.Join(file, "log")+"'}", "access_log: ")
+	f("variable", porttest.Address(t), porttest.Address(t), "set_header: {X: $hots}", `unknown variable "$hots"`)
 }
 
 func TestStart_EndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	addr := address(t)
+	addr := porttest.Address(t)
 	config := parse(t, t.TempDir(), fmt.Sprintf("listen: [%q]\nupstreams: {a: {protocol: http, peers: [%q]}}\naccess_log: off", addr, peer(t, "a")))
 	if _, err := app.Start(ctx, app.Options{Config: config}); err == nil || err.Error() != context.Canceled.Error() {
 		t.Errorf("got %v, want %v", err, context.Canceled)
@@ -411,7 +406,7 @@ func TestStart_EndsWithItsContext(t *testing.T) {
 }
 
 func TestApp_AnnouncesWhatRuns(t *testing.T) {
-	addr, admin := address(t), address(t)
+	addr, admin := porttest.Address(t), porttest.Address(t)
 	r := start(t, fmt.Sprintf("listen: [%q]\nupstreams: {a: {protocol: http, peers: [%q]}}\nadmin: {listen: %q}", addr, peer(t, "a"), admin))
 	want := `spillway 1.2.3, configuration: DIR/spillway.yaml
   serving     http://ADDR

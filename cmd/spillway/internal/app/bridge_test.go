@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"spillway/upstream/porttest"
 )
 
 // A request that waits for a free slot knows only the ports of before: it is served there before its process moves.
 func TestReload_ProcessesMoveAfterTheRequestsThatWait(t *testing.T) {
-	addr, port, gate := address(t), freePorts(t, 4), filepath.Join(t.TempDir(), "gate")
+	addr, port, gate := porttest.Address(t), porttest.Free(t, 4), filepath.Join(t.TempDir(), "gate")
 	config := func(first, second int) string {
 		return fmt.Sprintf("listen: [%q]\nupstreams: {a: %s}\naccess_log: off", addr, backend{
 			processes: 1, version: "1", keys: fmt.Sprintf("ports: [%d, %d]", first, second), upstream: "concurrency: 1",

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"spillway/cmd/spillway/internal/app"
+	"spillway/upstream/porttest"
 	"spillway/upstream/upstreamtest"
 )
 
@@ -61,7 +62,7 @@ func (r *running) awaitState(t *testing.T, address, state string) {
 }
 
 func TestHealth_AnUnhealthyPeerGetsNoRequests(t *testing.T) {
-	addr, admin := address(t), address(t)
+	addr, admin := porttest.Address(t), porttest.Address(t)
 	a, b := newPatient(t, "a"), newPatient(t, "b")
 	r := start(t, fmt.Sprintf(`
 listen: [%q]
@@ -132,7 +133,7 @@ admin: {listen: %q}
 }
 
 func TestHealth_MandatoryIsBeforeTheFirstRequest(t *testing.T) {
-	addr := address(t)
+	addr := porttest.Address(t)
 	a, b := newPatient(t, "a"), newPatient(t, "b")
 	a.status.Store(http.StatusServiceUnavailable)
 	r := start(t, fmt.Sprintf(`
@@ -155,7 +156,7 @@ access_log: off
 }
 
 func TestHealth_Reload(t *testing.T) {
-	addr := address(t)
+	addr := porttest.Address(t)
 	a := newPatient(t, "a")
 	config := func(health, more string) string {
 		return fmt.Sprintf("listen: [%q]\nupstreams: {site: {peers: [%q], health: %s}}\naccess_log: off\n%s", addr, a.address, health, more)
@@ -235,7 +236,7 @@ upstreams:
     peers: [%q]
     health: {path: /ping.php, interval: 100ms, timeout: 100ms, match: {body: pong}}
 access_log: off
-`, address(t), quoted(root), server.Addr()))
+`, porttest.Address(t), quoted(root), server.Addr()))
 	if got, want := <-asked, root+"/ping.php production "; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"spillway/upstream/porttest"
 )
 
 // What a reload keeps that gives an upstream other settings, and with them another group.
@@ -25,7 +27,7 @@ func (r *running) inflight() (n int64) {
 // TestReload_ABusyProcessStaysBusy: a request that runs since before the reload has its slot still, and whoever waits for one is
 // served, in whichever generation.
 func TestReload_ABusyProcessStaysBusy(t *testing.T) {
-	addr, gate := address(t), filepath.Join(t.TempDir(), "gate")
+	addr, gate := porttest.Address(t), filepath.Join(t.TempDir(), "gate")
 	config := func(timeout string) string {
 		return fmt.Sprintf("listen: [%q]\nupstreams: {a: %s}\naccess_log: off", addr, backend{
 			processes: 2, version: "1", upstream: "concurrency: 1, queue: {length: 10, timeout: " + timeout + "}",
@@ -81,7 +83,7 @@ func TestReload_ABusyProcessStaysBusy(t *testing.T) {
 }
 
 func TestReload_PoisonIsRemembered(t *testing.T) {
-	addr := address(t)
+	addr := porttest.Address(t)
 	config := func(upstream string) string {
 		return fmt.Sprintf("listen: [%q]\nupstreams: {a: %s}\naccess_log: off",
 			addr, backend{processes: 4, version: "1", upstream: "concurrency: 1, " + upstream})
@@ -113,10 +115,10 @@ func TestReload_PoisonIsRemembered(t *testing.T) {
 }
 
 func TestReload_PeersKeepTheirVerdicts(t *testing.T) {
-	addr := address(t)
+	addr := porttest.Address(t)
 	sick, well := newPatient(t, "sick"), newPatient(t, "well")
 	sick.status.Store(http.StatusServiceUnavailable)
-	closed := fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])
+	closed := porttest.Address(t)
 	config := func(more string) string {
 		return fmt.Sprintf(`
 listen: [%q]

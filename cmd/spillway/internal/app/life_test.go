@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"spillway/cmd/spillway/internal/app"
+	"spillway/upstream/porttest"
 )
 
 // What happens to processes while clients are served.
@@ -19,7 +20,7 @@ import (
 // serve starts a server with one upstream of processes.
 func serve(t *testing.T, b backend, more string) (r *running, addr, admin string) {
 	t.Helper()
-	addr, admin = address(t), address(t)
+	addr, admin = porttest.Address(t), porttest.Address(t)
 	r = start(t, fmt.Sprintf("listen: [%q]\nadmin: {listen: %q}\nupstreams: {a: %s}\n%s", addr, admin, b, more))
 	r.awaitReady(t, "a", b.processes)
 	return r, addr, admin
@@ -46,7 +47,7 @@ func TestRestart_ReplacesAllProcessesUnderLoad(t *testing.T) {
 }
 
 func TestRestart_SaysThatNothingHasProcesses(t *testing.T) {
-	r := start(t, fmt.Sprintf("listen: [%q]\nupstreams: {a: {peers: [127.0.0.1:9]}}", address(t)))
+	r := start(t, fmt.Sprintf("listen: [%q]\nupstreams: {a: {peers: [127.0.0.1:9]}}", porttest.Address(t)))
 	const want = "no such upstream with processes: the configuration has no backend, so there is nothing to restart"
 	for _, name := range []string{"a", ""} {
 		if err := r.Restart(t.Context(), name); !errors.Is(err, app.ErrUnknownUpstream) || err.Error() != want {

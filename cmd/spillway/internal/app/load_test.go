@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"spillway/upstream/supervisor"
 )
 
 // load asks without a pause until it is ended: half of the clients on connections that are kept, half on new ones.
@@ -89,16 +87,6 @@ func listen(t *testing.T) string {
 	}
 	t.Cleanup(func() { socket.Close() })
 	return socket.Addr().String()
-}
-
-// freePorts returns ports that nobody listens on.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	ports, err := supervisor.FreePorts(n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ports
 }
 
 // quoteGo is how a text stands in the configurations of these tests.

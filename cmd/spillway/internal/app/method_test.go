@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"spillway/upstream/porttest"
 )
 
 // TestApp_ChoosesByItsMethod starts each method with three peers; what it says about the requests shows which one runs.
@@ -22,7 +24,7 @@ func TestApp_ChoosesByItsMethod(t *testing.T) {
 		"random two least_conn":         nil, // any
 	} {
 		t.Run(method, func(t *testing.T) {
-			addr := address(t)
+			addr := porttest.Address(t)
 			r := start(t, fmt.Sprintf("listen: [%q]\nupstreams:\n  a:\n    method: %s\n    slow_start: 0\n    peers: [%q, %q, %q]\n",
 				addr, method, peer(t, "a"), peer(t, "b"), peer(t, "c")))
 			_, first := ask(t, "http://"+addr+"/?k=1", nil)
@@ -48,7 +50,7 @@ func TestApp_ChoosesByItsMethod(t *testing.T) {
 }
 
 func TestApp_StickyBindsToAPeerThatIsDrained(t *testing.T) {
-	addr := address(t)
+	addr := porttest.Address(t)
 	r := start(t, fmt.Sprintf(`
 listen: [%q]
 upstreams:

@@ -9,13 +9,14 @@ import (
 	"strings"
 	"testing"
 
+	"spillway/upstream/porttest"
 	"spillway/upstream/resolve/dnstest"
 )
 
 // hosts starts a server at one port of each of the addresses, that answers with its own, and returns the port.
 func hosts(t *testing.T, addresses ...string) string {
 	t.Helper()
-	port := freePorts(t, 1)[0]
+	port := porttest.Free(t, 1)[0]
 	for _, address := range addresses {
 		l, err := net.Listen("tcp4", fmt.Sprintf("%s:%d", address, port))
 		if err != nil {
@@ -48,7 +49,7 @@ func TestReload_NamesUnderLoad(t *testing.T) {
 	port := hosts(t, "127.0.0.1", "127.0.0.2")
 	dns.Set("app.test", dnstest.Records{TTL: 1, Addresses: []string{"127.0.0.1"}})
 	another.Set("app.test", dnstest.Records{TTL: 60, Addresses: []string{"127.0.0.2"}})
-	front, admin := address(t), address(t)
+	front, admin := porttest.Address(t), porttest.Address(t)
 	config := func(server *dnstest.Server, upstream string) string {
 		return fmt.Sprintf(`
 listen: %s
@@ -106,12 +107,12 @@ func (r *running) wantAddresses(t *testing.T, want ...string) {
 func TestNames_ARefusalIsNoReasonToWait(t *testing.T) {
 	dns := dnstest.New(t)
 	dns.Set("app.test", dnstest.Records{TTL: 60, Addresses: []string{"127.0.0.1"}})
-	front := address(t)
+	front := porttest.Address(t)
 	r := start(t, fmt.Sprintf(`
 listen: %s
 resolver: %s
 upstreams: {app: {peers: ["app.test:%d"], hold_timeout: 30s}}
-`, front, dns.Addr(), freePorts(t, 1)[0]))
+`, front, dns.Addr(), porttest.Free(t, 1)[0]))
 	if resp, _ := ask(t, "http://"+front, nil); resp.StatusCode != http.StatusBadGateway {
 		t.Errorf("got status %d, want 502", resp.StatusCode)
 	}

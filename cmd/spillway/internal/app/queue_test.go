@@ -8,11 +8,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"spillway/upstream/porttest"
 )
 
 // TestApp_QueueSettings: a lane, a client's share, and a deadline do from the file on what they are for.
 func TestApp_QueueSettings(t *testing.T) {
-	addr, admin := address(t), address(t)
+	addr, admin := porttest.Address(t), porttest.Address(t)
 	r := start(t, fmt.Sprintf(`
 upstreams:
   a: %s

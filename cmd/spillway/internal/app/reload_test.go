@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"spillway/cmd/spillway/internal/app"
+	"spillway/upstream/porttest"
 )
 
 // reload replaces the configuration; the test ends when that does not succeed.
@@ -99,7 +100,7 @@ func (r *running) awaitClosed(t *testing.T, ports []*app.ProcessStatus) {
 }
 
 func TestReload_UnchangedBackendKeepsItsProcesses(t *testing.T) {
-	addr := address(t)
+	addr := porttest.Address(t)
 	config := func(upstreams, more string) string {
 		return fmt.Sprintf("# a line that moves the others\nlisten: [%q]\nupstreams: {a: %s}\naccess_log: off\n%s", addr, upstreams, more)
 	}
@@ -126,7 +127,7 @@ func TestReload_UnchangedBackendKeepsItsProcesses(t *testing.T) {
 }
 
 func TestReload_ChangedCommandReplacesTheProcessesUnderLoad(t *testing.T) {
-	addr := address(t)
+	addr := porttest.Address(t)
 	config := func(version string) string {
 		return fmt.Sprintf("listen: [%q]\nupstreams: {a: %s}\naccess_log: off", addr, backend{processes: 2, version: version})
 	}
@@ -146,13 +147,13 @@ func TestReload_ChangedCommandReplacesTheProcessesUnderLoad(t *testing.T) {
 }
 
 func TestReload_MovesProcessesToOtherPortsUnderLoad(t *testing.T) {
-	addr := address(t)
+	addr := porttest.Address(t)
 	config := func(version string, ports []int) string {
 		list := strings.Trim(strings.ReplaceAll(fmt.Sprint(ports), " ", ","), "[]")
 		return fmt.Sprintf("listen: [%q]\nupstreams: {a: %s}\naccess_log: off", addr,
 			backend{processes: 2, version: version, keys: "ports: [" + list + "]"})
 	}
-	ports := freePorts(t, 6)
+	ports := porttest.Free(t, 6)
 	r := start(t, config("1", ports[:3]))
 	r.awaitReady(t, "a", 2)
 	load := startLoad(t, "http://"+addr, 4)
@@ -169,7 +170,7 @@ func TestReload_MovesProcessesToOtherPortsUnderLoad(t *testing.T) {
 }
 
 func TestReload_ErrorChangesNothing(t *testing.T) {
-	addr, other, admin, taken := address(t), address(t), address(t), listen(t)
+	addr, other, admin, taken := porttest.Address(t), porttest.Address(t), porttest.Address(t), listen(t)
 	good := fmt.Sprintf("listen: [%q]\nupstreams: {a: %s}\nadmin: {listen: %q}", addr, backend{processes: 1, version: "1"}, admin)
 	r := start(t, good)
 	before := r.awaitReady(t, "a", 1)
@@ -212,8 +213,8 @@ func TestReload_ErrorChangesNothing(t *testing.T) {
 
 // A new backend that does not get ready is no reason to have its site in the air.
 func TestReload_NewBackendThatIsNeverReadyIsRefused(t *testing.T) {
-	addr, other := address(t), address(t)
-	port := freePorts(t, 2)
+	addr, other := porttest.Address(t), porttest.Address(t)
+	port := porttest.Free(t, 2)
 	config := func(b backend) string {
 		return fmt.Sprintf("upstreams: {a: %s, b: %s}\naccess_log: off\nservers:\n"+
 			"  - {listen: [%q], locations: [{path: /, pass: a}]}\n  - {listen: [%q], locations: [{path: /, pass: b}]}\n",
@@ -247,7 +248,7 @@ func TestReload_NewBackendThatIsNeverReadyIsRefused(t *testing.T) {
 }
 
 func TestReload_RemovedProcessesEndAfterTheirLastExchange(t *testing.T) {
-	addr, admin := address(t), address(t)
+	addr, admin := porttest.Address(t), porttest.Address(t)
 	config := func(servers string) string {
 		return fmt.Sprintf("upstreams: {a: %s, b: {protocol: http, peers: [%q]}}\naccess_log: off\nadmin: {listen: %q}\n%s",
 			backend{processes: 1, version: "1"}, peer(t, "b"), admin, servers)
@@ -299,7 +300,7 @@ func portOf(ports []*app.ProcessStatus, number int) int {
 }
 
 func TestReload_ListenersComeAndGoUnderLoad(t *testing.T) {
-	kept, moving, third, admin := address(t), address(t), address(t), address(t)
+	kept, moving, third, admin := porttest.Address(t), porttest.Address(t), porttest.Address(t), porttest.Address(t)
 	a, b := peer(t, "a"), peer(t, "b")
 	config := func(forB, admin string) string {
 		return fmt.Sprintf("upstreams: {a: {protocol: http, peers: [%q]}, b: {protocol: http, peers: [%q]}}\naccess_log: off\n"+
@@ -322,7 +323,7 @@ func TestReload_ListenersComeAndGoUnderLoad(t *testing.T) {
 			eventually(t, "nobody listens on "+gone, func() bool { return refuses(gone) })
 		}
 	}
-	other := address(t)
+	other := porttest.Address(t)
 	for range 5 {
 		f(third, admin, moving)
 		f(kept, other, admin)
@@ -334,7 +335,7 @@ func TestReload_ListenersComeAndGoUnderLoad(t *testing.T) {
 }
 
 func TestReload_ASecondOneWaits(t *testing.T) {
-	addr := address(t)
+	addr := porttest.Address(t)
 	config := func(version, env string) string {
 		return fmt.Sprintf("listen: [%q]\nupstreams: {%s: %s}\naccess_log: off", addr, "v"+version, backend{processes: 1, version: version, env: env})
 	}
@@ -362,7 +363,7 @@ func TestReload_ASecondOneWaits(t *testing.T) {
 }
 
 func TestStop_EndsAReload(t *testing.T) {
-	addr, other := address(t), address(t)
+	addr, other := porttest.Address(t), porttest.Address(t)
 	r := start(t, fmt.Sprintf("listen: [%q]\nupstreams: {a: %s}\naccess_log: off", addr, backend{processes: 1, version: "1"}))
 	never := "AWAIT: " + quoted(filepath.Join(r.dir, "never"))
 	config := parse(t, r.dir, fmt.Sprintf("listen: [%q, %q]\nupstreams: {b: %s}\naccess_log: off", addr, other, backend{processes: 1, env: never}))
@@ -384,7 +385,7 @@ func TestStop_EndsAReload(t *testing.T) {
 }
 
 func TestReload_LogsAndBudgetsChange(t *testing.T) {
-	addr, admin := address(t), address(t)
+	addr, admin := porttest.Address(t), porttest.Address(t)
 	config := func(more string) string {
 		return fmt.Sprintf("listen: [%q]\nupstreams: {a: {protocol: http, peers: [%q]}}\nadmin: {listen: %q}\n%s", addr, peer(t, "a"), admin, more)
 	}
@@ -427,7 +428,7 @@ func TestReload_LogsAndBudgetsChange(t *testing.T) {
 
 // Who ends the server does not wait until processes that cannot start have gone back to what they were.
 func TestStop_EndsAReloadThatMovesProcesses(t *testing.T) {
-	addr, gates := address(t), t.TempDir()
+	addr, gates := porttest.Address(t), t.TempDir()
 	config := func(version string) string {
 		return fmt.Sprintf("listen: [%q]\nupstreams: {a: %s}\naccess_log: off", addr, backend{
 			processes: 2, version: version, env: "AWAIT: " + quoted(filepath.Join(gates, "{process}")), keys: "ready: {timeout: 1h}",

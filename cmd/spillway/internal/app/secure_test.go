@@ -13,6 +13,7 @@ import (
 
 	"spillway/cmd/spillway/internal/app"
 	"spillway/upstream/certtest"
+	"spillway/upstream/porttest"
 )
 
 // writeCertificate writes a certificate for a name, which is good for a year, and its key into one file.
@@ -67,7 +68,7 @@ func secureAsk(t *testing.T, addr string) (*http.Response, error) {
 }
 
 func TestTLS_CertificateIsThatOfTheName(t *testing.T) {
-	addr, dir := address(t), t.TempDir()
+	addr, dir := porttest.Address(t), t.TempDir()
 	server := func(name, more string) string {
 		file := filepath.Join(dir, name+".pem")
 		writeCertificate(t, file, name)
@@ -97,7 +98,7 @@ func TestTLS_CertificateIsThatOfTheName(t *testing.T) {
 
 // TestReload_TLS: certificates are read anew, whatever their paths; an address gets TLS, and loses it; what cannot be is refused.
 func TestReload_TLS(t *testing.T) {
-	addr, file := address(t), filepath.Join(t.TempDir(), "site.pem")
+	addr, file := porttest.Address(t), filepath.Join(t.TempDir(), "site.pem")
 	plain := fmt.Sprintf("listen: %s\naccess_log: off\nupstreams: {a: {peers: [%q]}}\n", addr, peer(t, "a"))
 	secure := strings.Replace(plain, addr, "'"+addr+" tls'\ntls: {certificate: '"+file+"'}", 1)
 	r := start(t, plain)
@@ -144,7 +145,7 @@ func TestReload_TLS(t *testing.T) {
 
 // TestTLS_Expired: a certificate that has expired serves, and its operator is told.
 func TestTLS_Expired(t *testing.T) {
-	addr, file := address(t), filepath.Join(t.TempDir(), "site.pem")
+	addr, file := porttest.Address(t), filepath.Join(t.TempDir(), "site.pem")
 	writeCertificateUntil(t, file, "old.test", time.Now().Add(-time.Hour))
 	text := fmt.Sprintf("listen: '%s tls'\ntls: {certificate: '%s'}\naccess_log: off\nupstreams: {a: {peers: [%q]}}\n", addr, file, peer(t, "a"))
 	r := start(t, text)
