@@ -34,6 +34,7 @@ func scenarios() []scenario {
 	kinds := []scenario{
 		{kind: "small", about: "1 KB, 64 clients", size: kilobyte, conns: 64},
 		{kind: "nolog", about: "the same without access log", size: kilobyte, conns: 64, noLog: true},
+		{kind: "quiet", about: "1 KB, 64 clients, 200 requests/s of all together", size: kilobyte, conns: 64, rate: 200},
 		{kind: "many", about: "1 KB, 2,000 clients", size: kilobyte, conns: 2000},
 		{kind: "fresh", about: "1 KB, 64 clients, a new connection for each request", size: kilobyte, conns: 64, fresh: true},
 		{kind: "medium", about: "100 KB, 64 clients", size: 100 * kilobyte, conns: 64},

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 	"unsafe"
 
@@ -26,6 +25,9 @@ type loop struct {
 	ring  *ring   // nil: there is none
 	idle  []*Task // without a job
 	spare int     // of those, how many were not needed since the last trim
+
+	parking parking
+	lively  int // how many waits in a row were brief
 
 	// What it is doing, for the guard.
 	steps   uint64
@@ -58,6 +60,7 @@ var loops = sync.OnceValue(func() []*loop {
 		all = append(all, l)
 		go l.run() // as long as the process
 	}
+	countProcessors(len(all))
 	go guard(all) // likewise
 	return all
 })
@@ -83,7 +86,11 @@ func newLoop() (*loop, error) {
 	if err != nil {
 		return nil, errors.Join(os.NewSyscallError("eventfd", err), unix.Close(epoll))
 	}
-	l := &loop{epoll: epoll, bell: bell, ring: newRing()}
+	parking, err := newParking(epoll)
+	if err != nil {
+		return nil, errors.Join(err, unix.Close(bell), unix.Close(epoll))
+	}
+	l := &loop{epoll: epoll, bell: bell, parking: parking, ring: newRing()}
 	rings := unix.EpollEvent{Events: unix.EPOLLIN | epollET, Fd: int32(bell)}
 	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, bell, &rings); err != nil {
 		return nil, errors.Join(os.NewSyscallError("epoll_ctl", err), unix.Close(bell), unix.Close(epoll))
@@ -120,30 +127,6 @@ func (l *loop) run() {
 		l.receiveAll()
 		l.takePosted()
 	}
-}
-
-// await returns how many events have come, and waits until there is one or something was posted. Most of the time there is one when a
-// turn is over: RawSyscall looks for it without letting the scheduler know.
-func (l *loop) await() int {
-	if n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])),
-		uintptr(len(l.events)), 0, 0, 0); errno == 0 && n > 0 {
-		return int(n)
-	}
-	if len(l.incoming) > 0 {
-		return 0
-	}
-	l.mu.Lock()
-	l.waiting = len(l.posted) == 0
-	waiting := l.waiting
-	l.mu.Unlock()
-	if !waiting {
-		return 0
-	}
-	n, _ := unix.EpollWait(l.epoll, l.events[:], -1) // it was interrupted, or else has events
-	l.mu.Lock()
-	l.waiting = false
-	l.mu.Unlock()
-	return max(0, n)
 }
 
 // tell tells a descriptor what has come for it.
@@ -199,12 +182,14 @@ func (l *loop) do(w work) bool {
 		if why == leaves { // just before
 			t.next()
 		}
+		left.Add(-1)
 		l.post(work{task: t})
 		return false
 	}
 	switch why {
 	case waits:
 	case leaves:
+		left.Add(1)
 		go t.travel() // ends when the task returns
 	case returns: // it was made to leave, and came back before anybody knew
 		l.queue = append(l.queue, work{task: t})
@@ -218,6 +203,7 @@ func (l *loop) do(w work) bool {
 // travel runs a task that has left its loop.
 func (t *Task) travel() {
 	t.next() // until it returns: it rests, and waits for sockets, only in its loop
+	left.Add(-1)
 	t.loop.post(work{task: t})
 }
 
@@ -233,9 +219,11 @@ func guard(all []*loop) {
 	ticks := 0
 	for range time.Tick(patience) {
 		ticks++
+		countProcessors(len(all))
 		for i, l := range all {
 			step, t := l.current.Load(), l.running.Load()
 			if step != 0 && step == last[i] && step == l.current.Load() && t.expel() && l.current.CompareAndSwap(step, 0) {
+				left.Add(1)
 				go l.run() // the goroutine that was the loop brings the task back, and ends
 			}
 			last[i] = step

@@ -1,0 +1,138 @@
+//go:build linux && (amd64 || arm64)
+
+package socket
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A loop that has nothing to do waits in one of two ways.
+//
+// While something comes again and again, it keeps the processor of Go's scheduler. That would otherwise give it to others, for which there
+// mostly is no use, and the loop would have to get it back; and Go's watching thread, which looks for such calls, would wake every 20 µs.
+// Whoever stops the world, as the collector does, interrupts the wait by a signal.
+//
+// When little comes, it waits like any goroutine, in Go's poller: then no thread looks at anything.
+
+const (
+	// brief is how long a loop keeps its processor. After 10 ms the watching thread would ask it to make way.
+	brief = 8 * time.Millisecond
+
+	// enough is how many waits in a row have to be shorter for that: more than there are in one request.
+	enough = 8
+)
+
+// left is how many tasks have left their loops.
+var left atomic.Int32
+
+// scarce says that there is no processor but those of the loops.
+var scarce atomic.Bool
+
+// countProcessors notes whether there are more of them than loops. That may change, with the quota of a container.
+func countProcessors(loops int) { scarce.Store(runtime.GOMAXPROCS(0) <= loops) }
+
+// await returns how many events have come, and waits until there is one or something was posted.
+func (l *loop) await() int {
+	if n := l.look(0); n > 0 || len(l.incoming) > 0 {
+		return n
+	}
+	l.mu.Lock()
+	l.waiting = len(l.posted) == 0
+	waiting := l.waiting
+	l.mu.Unlock()
+	if !waiting {
+		return 0
+	}
+	n := 0
+	if l.lively >= enough {
+		n = l.watch()
+	}
+	if n == 0 {
+		n = l.park()
+	}
+	l.mu.Lock()
+	l.waiting = false
+	l.mu.Unlock()
+	return n
+}
+
+// watch waits for a while, and keeps the processor, unless others may have use for it.
+func (l *loop) watch() (n int) {
+	if left.Load() == 0 && !scarce.Load() {
+		n = l.look(brief)
+	} else {
+		n, _ = unix.EpollWait(l.epoll, l.events[:], int(brief.Milliseconds()))
+	}
+	if n <= 0 {
+		l.lively = 0
+	}
+	return max(0, n)
+}
+
+// look returns how many events come in a time, of which the scheduler does not know. It may be interrupted, as if none did.
+func (l *loop) look(during time.Duration) int {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])),
+		uintptr(len(l.events)), uintptr(during.Milliseconds()), 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+// parking is where a loop waits in Go's poller: that knows an epoll descriptor which is told once, if it is asked to, that the loop's
+// own has something. If it knew that one, it would wake a thread whenever something comes.
+type parking struct {
+	epoll int
+	conn  syscall.RawConn // of epoll
+}
+
+// newParking returns one for the loop's epoll descriptor.
+func newParking(loops int) (parking, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return parking{}, os.NewSyscallError("epoll_create1", err)
+	}
+	_ = unix.SetNonblock(epoll, true) // or else Go's poller does not take it
+	file := os.NewFile(uintptr(epoll), "epoll")
+	conn, err := file.SyscallConn()
+	if err == nil {
+		err = os.NewSyscallError("epoll_ctl", unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, loops, &unix.EpollEvent{}))
+	}
+	if err != nil {
+		return parking{}, errors.Join(err, file.Close())
+	}
+	return parking{epoll: epoll, conn: conn}, nil
+}
+
+// park waits in Go's poller, and returns how many events have come.
+func (l *loop) park() int {
+	began := time.Now()
+	once := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT}
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(l.parking.epoll), unix.EPOLL_CTL_MOD, uintptr(l.epoll),
+		uintptr(unsafe.Pointer(&once)), 0, 0)
+	var n int
+	if errno == 0 && l.parking.conn.Read(isTold) == nil {
+		n = l.look(0)
+	} else {
+		n, _ = unix.EpollWait(l.epoll, l.events[:], -1)
+	}
+	if l.lively++; time.Since(began) > brief {
+		l.lively = 0
+	}
+	return max(0, n)
+}
+
+// isTold says whether there is something for the loop that is parked.
+func isTold(epoll uintptr) bool {
+	told := unix.EpollEvent{}
+	n, _, _ := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, epoll, uintptr(unsafe.Pointer(&told)), 1, 0, 0, 0)
+	return n == 1
+}
