@@ -1,9 +1,12 @@
 package porttest
 
 import (
+	"io"
 	"math/rand/v2"
 	"net"
+	"runtime"
 	"strconv"
+	"sync"
 	"testing"
 )
 
@@ -15,8 +18,11 @@ const (
 	tries = 1000 // for each port
 )
 
-// Free returns n different ports on 127.0.0.1 that nobody listens on. Until the test ends they are given to no other test, of this process
-// or of one beside it.
+// given are the ports that tests of this process have.
+var given sync.Map
+
+// Free returns n different ports on 127.0.0.1 that nobody listens on. Until the test ends they are given to no other test of this process,
+// and but on Windows to none of a process beside it.
 func Free(tb testing.TB, n int) []int {
 	tb.Helper()
 	var ports []int
@@ -40,21 +46,36 @@ func Address(tb testing.TB) string {
 	return at(Free(tb, 1)[0])
 }
 
-// claim says whether the port is the test's from now on. Others see it by the port of the same number that UDP has, and nobody uses.
+// claim says whether the port is the test's from now on.
 func claim(tb testing.TB, port int) bool {
 	tb.Helper()
-	held, err := net.ListenPacket("udp4", at(port)) //nolint:noctx // it does not wait
-	if err != nil {
+	if _, loaded := given.LoadOrStore(port, true); loaded {
 		return false
 	}
+	sign, err := hold(port)
+	if err != nil {
+		given.Delete(port)
+		return false
+	}
+	tb.Cleanup(func() {
+		_ = sign.Close()
+		given.Delete(port)
+	})
+	return true
+}
+
+// hold returns what other processes see as long as it is open: the port of the same number that UDP has, and nobody else uses. Wine has
+// no UDP that Go can use, so that there is nothing to see. An error is that the port is not free.
+func hold(port int) (io.Closer, error) {
 	listener, err := net.Listen("tcp4", at(port)) //nolint:noctx // it does not wait
 	if err != nil {
-		_ = held.Close()
-		return false
+		return nil, err
 	}
 	_ = listener.Close()
-	tb.Cleanup(func() { _ = held.Close() })
-	return true
+	if runtime.GOOS == "windows" {
+		return io.NopCloser(nil), nil
+	}
+	return net.ListenPacket("udp4", at(port)) //nolint:noctx // it does not wait
 }
 
 func at(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
