@@ -4,7 +4,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -52,30 +51,26 @@ func claim(tb testing.TB, port int) bool {
 	if _, loaded := given.LoadOrStore(port, true); loaded {
 		return false
 	}
-	sign, err := hold(port)
+	held, err := hold(port)
 	if err != nil {
 		given.Delete(port)
 		return false
 	}
 	tb.Cleanup(func() {
-		_ = sign.Close()
+		_ = held.Close()
 		given.Delete(port)
 	})
 	return true
 }
 
-// hold returns what other processes see as long as it is open: the port of the same number that UDP has, and nobody else uses. Wine has
-// no UDP that Go can use, so that there is nothing to see. An error is that the port is not free.
+// hold returns what other processes see as long as it is open; an error is that the port is not free.
 func hold(port int) (io.Closer, error) {
 	listener, err := net.Listen("tcp4", at(port)) //nolint:noctx // it does not wait
 	if err != nil {
 		return nil, err
 	}
 	_ = listener.Close()
-	if runtime.GOOS == "windows" {
-		return io.NopCloser(nil), nil
-	}
-	return net.ListenPacket("udp4", at(port)) //nolint:noctx // it does not wait
+	return sign(at(port))
 }
 
 func at(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
