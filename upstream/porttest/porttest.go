@@ -1,21 +1,28 @@
 package porttest
 
 import (
+	"hash/crc32"
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
 )
 
 // The ports are from a band that nobody else chooses from: the system gives higher ones to whoever wants any, supervisor.FreePorts
-// begins at 20000, and the programs in deploy take lower ones.
+// begins at 20000, and the programs in deploy take lower ones. Test programs divide it among them, by their names.
 const (
-	first = 15000
-	count = 5000
+	band  = 15000
+	parts = 10
+	count = 500  // of each part
 	tries = 1000 // for each port
 )
+
+// first is where the part of this program begins.
+var first = band + count*int(crc32.ChecksumIEEE([]byte(filepath.Base(os.Args[0])))%parts)
 
 // given are the ports that tests of this process have.
 var given sync.Map
