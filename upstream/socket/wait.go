@@ -20,13 +20,16 @@ import (
 // mostly is no use, and the loop would have to get it back; and Go's watching thread, which looks for such calls, would wake every 20 µs.
 // Whoever stops the world, as the collector does, interrupts the wait by a signal.
 //
-// When little comes, it waits like any goroutine, in Go's poller: then no thread looks at anything.
+// When little comes, it waits like any goroutine, in Go's poller: then no thread looks at anything. The thread of who waits there last is the
+// one that waits for all of them, and goes on with whoever is woken. If that is a loop which is not going to wait there soon, another
+// thread has to take its place: else other loops, and whoever else is there, would be woken when Go's watching thread comes by, after 10 ms.
 
 const (
 	// brief is how long a loop keeps its processor. After 10 ms the watching thread would ask it to make way.
 	brief = 8 * time.Millisecond
 
-	// enough is how many waits in a row have to be shorter for that: more than there are in one request.
+	// enough is how many waits in a row have to be shorter for that, and how many turns without a wait are many: more than there are
+	// in one request.
 	enough = 8
 )
 
@@ -41,6 +44,9 @@ func countProcessors(loops int) { scarce.Store(runtime.GOMAXPROCS(0) <= loops) }
 
 // await returns how many events have come, and waits until there is one or something was posted.
 func (l *loop) await() int {
+	if l.turns++; l.turns == enough {
+		handOver()
+	}
 	if n := l.look(0); n > 0 || len(l.incoming) > 0 {
 		return n
 	}
@@ -66,6 +72,10 @@ func (l *loop) await() int {
 
 // watch waits for a while, and keeps the processor, unless others may have use for it.
 func (l *loop) watch() (n int) {
+	if l.turns < enough {
+		l.turns = enough
+		handOver()
+	}
 	if left.Load() == 0 && !scarce.Load() {
 		n = l.look(brief)
 	} else {
@@ -76,6 +86,9 @@ func (l *loop) watch() (n int) {
 	}
 	return max(0, n)
 }
+
+// handOver has another thread wait for those in Go's poller, if this one did: it is woken for something to do, and finds only that.
+func handOver() { go func() {}() }
 
 // look returns how many events come in a time, of which the scheduler does not know. It may be interrupted, as if none did.
 func (l *loop) look(during time.Duration) int {
@@ -115,6 +128,7 @@ func newParking(loops int) (parking, error) {
 // park waits in Go's poller, and returns how many events have come.
 func (l *loop) park() int {
 	began := time.Now()
+	l.turns = 0
 	once := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT}
 	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(l.parking.epoll), unix.EPOLL_CTL_MOD, uintptr(l.epoll),
 		uintptr(unsafe.Pointer(&once)), 0, 0)

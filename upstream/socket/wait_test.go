@@ -3,7 +3,10 @@
 package socket
 
 import (
+	"os"
+	"runtime"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,4 +73,69 @@ func TestTask_IsKnownToHaveLeft(t *testing.T) {
 			t.Errorf("got %d tasks more after its return, want none", got)
 		}
 	})
+}
+
+// alarm is read when it has gone off: for that, nobody of this process has to do anything.
+type alarm struct {
+	*os.File
+
+	fd int
+}
+
+func newAlarm(t *testing.T) alarm {
+	t.Helper()
+	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := alarm{os.NewFile(uintptr(fd), "alarm"), fd}
+	t.Cleanup(func() { a.Close() })
+	return a
+}
+
+func (a alarm) set(t *testing.T, after time.Duration) {
+	t.Helper()
+	once := unix.ItimerSpec{Value: unix.NsecToTimespec(after.Nanoseconds())}
+	if err := unix.TimerfdSettime(a.fd, 0, &once, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// await waits for it in Go's poller, and says whether it has gone off.
+func (a alarm) await() bool {
+	n, _ := a.Read(make([]byte, 8))
+	return n > 0
+}
+
+// TestLoop_LeavesGosPollerToAnotherThread: a loop that was in Go's poller keeps its thread, and the others there are woken all the same.
+func TestLoop_LeavesGosPollerToAnotherThread(t *testing.T) {
+	if runtime.GOMAXPROCS(0) == 1 {
+		t.Skip("nobody else has a processor then")
+	}
+	l, own, others := idleLoop(t), newAlarm(t), newAlarm(t)
+	rung := make(chan struct{})
+	go func() { // ends with the alarm
+		for others.await() {
+			one := [8]byte{0: 1, 7: 1}
+			_, _ = unix.Write(l.bell, one[:])
+			rung <- struct{}{}
+		}
+	}()
+	woken := 0
+	const tries = 20
+	for range tries {
+		own.set(t, time.Millisecond)
+		own.await() // as a loop that parks
+		l.turns, l.lively = 0, enough
+		others.set(t, brief/4)
+		if l.watch() > 0 {
+			woken++
+		}
+		<-rung
+		l.look(0)
+		l.tell(&unix.EpollEvent{Fd: int32(l.bell)})
+	}
+	if woken < tries/2 {
+		t.Errorf("got %d of %d that were woken during the wait of a loop, want them all, or most if the machine is busy", woken, tries)
+	}
 }
