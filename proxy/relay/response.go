@@ -58,7 +58,7 @@ func (r *run) startPump() {
 	r.pipe = buffering.NewPipe(buffering.PipeOptions{
 		Arena: opts.Arena, Dir: opts.Spill, Limits: opts.Limits, OnSpill: r.onSpill, OnSpillError: r.onSpillError,
 	})
-	go r.pump() // ends with the peer's response, or when Close cancels it; Close waits for it
+	r.ex.Task.Go(r.pump) // ends with the peer's response, or when Close cancels it; Close waits for it
 }
 
 // pump fills the pipe from the peer.

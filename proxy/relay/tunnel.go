@@ -64,10 +64,10 @@ func (r *run) tunnel(w io.Writer) (int64, error) {
 	t := &tunnel{r: r, client: client, began: time.Now(), idle: r.h.opts.UpgradeTimeout}
 	t.start()
 	uploaded := make(chan struct{})
-	go func() { // ends with the client, or when something else ends the tunnel
+	r.ex.Task.Go(func() { // ends with the client, or when something else ends the tunnel
 		defer close(uploaded)
 		t.run(t.upload)
-	}()
+	})
 	t.run(t.download)
 	<-uploaded
 	t.stop()

@@ -167,7 +167,7 @@ func (d *descriptor) wait(s *side, t *Task) error {
 
 // await is wait for whoever looks for himself what has happened; as is the state until then, one of those that are waits.
 func (d *descriptor) await(s *side, t *Task, as uint32) {
-	if t != nil && !t.place.CompareAndSwap(inside, paused) {
+	if s.outside = t != nil && !t.place.CompareAndSwap(inside, paused); s.outside {
 		t = nil
 	}
 	if t == nil && s.wake == nil {
@@ -183,6 +183,9 @@ func (d *descriptor) await(s *side, t *Task, as uint32) {
 		t.notePause()
 		t.yield(waits)
 	default:
+		if s.outside {
+			busy.Add(-1) // until it is woken
+		}
 		<-s.wake
 	}
 }

@@ -183,14 +183,14 @@ func (l *loop) do(w work) bool {
 		if why == leaves { // just before
 			t.next()
 		}
-		left.Add(-1)
+		busy.Add(-1)
 		l.post(work{task: t})
 		return false
 	}
 	switch why {
 	case waits:
 	case leaves:
-		left.Add(1)
+		busy.Add(1)
 		go t.travel() // ends when the task returns
 	case returns: // it was made to leave, and came back before anybody knew
 		l.queue = append(l.queue, work{task: t})
@@ -204,7 +204,7 @@ func (l *loop) do(w work) bool {
 // travel runs a task that has left its loop.
 func (t *Task) travel() {
 	t.next() // until it returns: it rests, and waits for sockets, only in its loop
-	left.Add(-1)
+	busy.Add(-1)
 	t.loop.post(work{task: t})
 }
 
@@ -224,7 +224,7 @@ func guard(all []*loop) {
 		for i, l := range all {
 			step, t := l.current.Load(), l.running.Load()
 			if step != 0 && step == last[i] && step == l.current.Load() && t.expel() && l.current.CompareAndSwap(step, 0) {
-				left.Add(1)
+				busy.Add(1)
 				go l.run() // the goroutine that was the loop brings the task back, and ends
 			}
 			last[i] = step

@@ -17,6 +17,9 @@ func (t *Task) Leave() {}
 // Return does nothing.
 func (t *Task) Return() {}
 
+// Go has a goroutine do something.
+func (t *Task) Go(do func()) { go do() } // ends as that does
+
 // Yield does nothing.
 func (t *Task) Yield() {}
 

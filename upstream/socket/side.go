@@ -15,10 +15,11 @@ type side struct {
 	expired atomic.Bool   // the deadline has passed
 
 	// Who waits, set before the state becomes awaited: a task, a goroutine at wake, or a job that is to be done then.
-	task *Task
-	wake chan struct{}
-	job  func(*Task)
-	of   *loop // that is to have the job done
+	task    *Task
+	wake    chan struct{}
+	outside bool // the goroutine is a task that has left its loop
+	job     func(*Task)
+	of      *loop // that is to have the job done
 
 	mu    sync.Mutex // guards what follows
 	due   time.Time
@@ -69,6 +70,9 @@ func (s *side) wakeUp(own *loop) {
 		s.job = nil
 		s.of.resume(own, work{job: job})
 	default:
+		if s.outside {
+			busy.Add(1)
+		}
 		s.wake <- struct{}{}
 	}
 }

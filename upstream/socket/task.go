@@ -79,6 +79,19 @@ func (t *Task) Return() {
 	}
 }
 
+// Go has a goroutine do something with the task's sockets, which has left: each side of one is used by one of them at a time.
+func (t *Task) Go(do func()) {
+	if t == nil {
+		go do() // ends as that does
+		return
+	}
+	busy.Add(1)
+	go func() { // as well
+		defer busy.Add(-1)
+		do()
+	}()
+}
+
 // Yield lets the loop do what else there is to do, for a task that has much to do itself.
 func (t *Task) Yield() {
 	if t != nil && t.place.CompareAndSwap(inside, paused) {

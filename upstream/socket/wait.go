@@ -33,8 +33,8 @@ const (
 	enough = 8
 )
 
-// left is how many tasks have left their loops.
-var left atomic.Int32
+// busy is how many tasks have left their loops, and goroutines use their sockets beside them, that do not wait for a socket.
+var busy atomic.Int32
 
 // scarce says that there is no processor but those of the loops.
 var scarce atomic.Bool
@@ -76,7 +76,7 @@ func (l *loop) watch() (n int) {
 		l.turns = enough
 		handOver()
 	}
-	if left.Load() == 0 && !scarce.Load() {
+	if busy.Load() <= 0 && !scarce.Load() {
 		n = l.look(brief)
 	} else {
 		n, _ = unix.EpollWait(l.epoll, l.events[:], int(brief.Milliseconds()))

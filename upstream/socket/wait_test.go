@@ -28,8 +28,8 @@ func TestLoop_IsWokenHoweverItWaits(t *testing.T) {
 		t.Helper()
 		l := idleLoop(t)
 		parking(l)
-		left.Add(away)
-		defer left.Add(-away)
+		busy.Add(away)
+		defer busy.Add(-away)
 		for range 1000 {
 			l.lively = lively
 			go l.post(work{trim: true}) // ends at once
@@ -52,26 +52,43 @@ func TestLoop_IsWokenHoweverItWaits(t *testing.T) {
 func TestLoop_ParksWhenNothingHasComeForAWhile(t *testing.T) {
 	l := idleLoop(t)
 	for _, away := range []int32{0, 1} {
-		left.Add(away)
+		busy.Add(away)
 		l.lively = enough
 		if n := l.watch(); n != 0 || l.lively != 0 {
 			t.Errorf("got %d events and %d waits in a row that were brief, want none", n, l.lively)
 		}
-		left.Add(-away)
+		busy.Add(-away)
 	}
 }
 
-func TestTask_IsKnownToHaveLeft(t *testing.T) {
-	do(t, anotherLoop(t), func(task *Task) {
-		before := left.Load()
+// TestTask_IsKnownToBeBusy outside of its loop, but for its waits.
+func TestTask_IsKnownToBeBusy(t *testing.T) {
+	near, far := ends(t)
+	do(t, near.loop, func(task *Task) {
+		near.Bind(task)
+		before := busy.Load()
+		check := func(when string, want int32) {
+			if got := busy.Load() - before; got != want {
+				t.Errorf("got %d more tasks that are busy %s, want %d", got, when, want)
+			}
+		}
 		task.Leave()
-		if got := left.Load() - before; got != 1 {
-			t.Errorf("got %d more tasks that have left, want 1", got)
+		check("outside", 1)
+		go func() {
+			for near.in.state.Load() != awaited {
+				runtime.Gosched()
+			}
+			for busy.Load() != before {
+				runtime.Gosched()
+			}
+			_, _ = far.Write([]byte("x"))
+		}()
+		if n, err := near.Read(make([]byte, 1)); n != 1 || err != nil {
+			t.Errorf("got %d, %v", n, err)
 		}
+		check("after a wait", 1)
 		task.Return()
-		if got := left.Load() - before; got != 0 {
-			t.Errorf("got %d tasks more after its return, want none", got)
-		}
+		check("inside again", 0)
 	})
 }
 
