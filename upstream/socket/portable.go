@@ -18,7 +18,7 @@ func (t *Task) Leave() {}
 func (t *Task) Return() {}
 
 // Go has a goroutine do something.
-func (t *Task) Go(do func()) { go do() } // ends as that does
+func (t *Task) Go(do func()) { go do() } // ends with what it does
 
 // Yield does nothing.
 func (t *Task) Yield() {}

@@ -82,11 +82,11 @@ func (t *Task) Return() {
 // Go has a goroutine do something with the task's sockets, which has left: each side of one is used by one of them at a time.
 func (t *Task) Go(do func()) {
 	if t == nil {
-		go do() // ends as that does
+		go do() // ends with what it does
 		return
 	}
 	busy.Add(1)
-	go func() { // as well
+	go func() { // likewise
 		defer busy.Add(-1)
 		do()
 	}()

@@ -20,9 +20,10 @@ import (
 // mostly is no use, and the loop would have to get it back; and Go's watching thread, which looks for such calls, would wake every 20 µs.
 // Whoever stops the world, as the collector does, interrupts the wait by a signal.
 //
-// When little comes, it waits like any goroutine, in Go's poller: then no thread looks at anything. The thread of who waits there last is the
-// one that waits for all of them, and goes on with whoever is woken. If that is a loop which is not going to wait there soon, another
-// thread has to take its place: else other loops, and whoever else is there, would be woken when Go's watching thread comes by, after 10 ms.
+// When little comes, or others may have use for the processor, it waits like any goroutine, in Go's poller: no thread looks at anything
+// then. The thread of who waits there last is the one that waits for all of them, and goes on with whoever is woken. If that is a loop which
+// is not going to wait there soon, another thread has to take its place: else other loops, and whoever else is there, would be woken when
+// Go's watching thread comes by, after 10 ms.
 
 const (
 	// brief is how long a loop keeps its processor. After 10 ms the watching thread would ask it to make way.
@@ -58,7 +59,7 @@ func (l *loop) await() int {
 		return 0
 	}
 	n := 0
-	if l.lively >= enough {
+	if l.lively >= enough && busy.Load() <= 0 && !scarce.Load() {
 		n = l.watch()
 	}
 	if n == 0 {
@@ -70,21 +71,16 @@ func (l *loop) await() int {
 	return n
 }
 
-// watch waits for a while, and keeps the processor, unless others may have use for it.
+// watch waits for a while, and keeps the processor.
 func (l *loop) watch() (n int) {
 	if l.turns < enough {
 		l.turns = enough
 		handOver()
 	}
-	if busy.Load() <= 0 && !scarce.Load() {
-		n = l.look(brief)
-	} else {
-		n, _ = unix.EpollWait(l.epoll, l.events[:], int(brief.Milliseconds()))
-	}
-	if n <= 0 {
+	if n = l.look(brief); n == 0 {
 		l.lively = 0
 	}
-	return max(0, n)
+	return n
 }
 
 // handOver has another thread wait for those in Go's poller, if this one did: it is woken for something to do, and finds only that.
