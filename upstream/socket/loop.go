@@ -28,7 +28,7 @@ type loop struct {
 
 	parking parking
 	lively  int // how many waits in a row were brief
-	turns   int // how many there were since the last wait in Go's poller
+	turns   int // how many there were since the last wait in Go's poller; enough or more: another thread waits there
 
 	// What it is doing, for the guard.
 	steps   uint64

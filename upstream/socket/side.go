@@ -17,7 +17,7 @@ type side struct {
 	// Who waits, set before the state becomes awaited: a task, a goroutine at wake, or a job that is to be done then.
 	task    *Task
 	wake    chan struct{}
-	outside bool // the goroutine is a task that has left its loop
+	outside bool // the goroutine is one of those that busy counts
 	job     func(*Task)
 	of      *loop // that is to have the job done
 

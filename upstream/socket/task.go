@@ -12,7 +12,7 @@ import (
 // wait for anything but its sockets: that would hold up all of the loop. Work that is about to do so calls Leave first; if it
 // does not, the loop goes on without it after a while.
 //
-// All methods do nothing on nil, the task of who is on a goroutine of its own.
+// All methods but Go do nothing on nil, the task of who is on a goroutine of its own.
 type Task struct {
 	loop  *loop
 	place atomic.Uint32 // inside, paused or outside
@@ -79,7 +79,8 @@ func (t *Task) Return() {
 	}
 }
 
-// Go has a goroutine do something with the task's sockets, which has left: each side of one is used by one of them at a time.
+// Go has a goroutine do something with the task's sockets; each side of one is used by one of them at a time. The task has left, and
+// returns when that has ended. Nil does the same.
 func (t *Task) Go(do func()) {
 	if t == nil {
 		go do() // ends with what it does

@@ -23,10 +23,11 @@ import (
 // When little comes, or others may have use for the processor, it waits like any goroutine, in Go's poller: no thread looks at anything
 // then. The thread of who waits there last is the one that waits for all of them, and goes on with whoever is woken. If that is a loop which
 // is not going to wait there soon, another thread has to take its place: else other loops, and whoever else is there, would be woken when
-// Go's watching thread comes by, after 10 ms.
+// Go's watching thread comes by, 10 to 20 ms later.
 
 const (
-	// brief is how long a loop keeps its processor. After 10 ms the watching thread would ask it to make way.
+	// brief is how long a wait may take in which a loop keeps its processor. Go's watching thread asks it to make way every 10 to 20 ms
+	// anyway; an interrupted wait is neither brief nor long.
 	brief = 8 * time.Millisecond
 
 	// enough is how many waits in a row have to be shorter for that, and how many turns without a wait are many: more than there are
@@ -34,7 +35,7 @@ const (
 	enough = 8
 )
 
-// busy is how many tasks have left their loops, and goroutines use their sockets beside them, that do not wait for a socket.
+// busy is how many tasks have left their loops and do not wait for a socket, with the goroutines of Task.Go.
 var busy atomic.Int32
 
 // scarce says that there is no processor but those of the loops.
@@ -49,7 +50,7 @@ func (l *loop) await() int {
 		handOver()
 	}
 	if n := l.look(0); n > 0 || len(l.incoming) > 0 {
-		return n
+		return max(0, n)
 	}
 	l.mu.Lock()
 	l.waiting = len(l.posted) == 0
@@ -68,7 +69,7 @@ func (l *loop) await() int {
 	l.mu.Lock()
 	l.waiting = false
 	l.mu.Unlock()
-	return n
+	return max(0, n)
 }
 
 // watch waits for a while, and keeps the processor.
@@ -84,14 +85,14 @@ func (l *loop) watch() (n int) {
 }
 
 // handOver has another thread wait for those in Go's poller, if this one did: it is woken for something to do, and finds only that.
-func handOver() { go func() {}() }
+func handOver() { go func() {}() } // ends at once
 
-// look returns how many events come in a time, of which the scheduler does not know. It may be interrupted, as if none did.
+// look returns how many events come in a time, of which the scheduler does not know. Less than 0: it was interrupted.
 func (l *loop) look(during time.Duration) int {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])),
 		uintptr(len(l.events)), uintptr(during.Milliseconds()), 0, 0)
 	if errno != 0 {
-		return 0
+		return -1
 	}
 	return int(n)
 }
@@ -137,7 +138,7 @@ func (l *loop) park() int {
 	if l.lively++; time.Since(began) > brief {
 		l.lively = 0
 	}
-	return max(0, n)
+	return n
 }
 
 // isTold says whether there is something for the loop that is parked.
