@@ -2,13 +2,11 @@ package porttest
 
 import (
 	"hash/crc32"
-	"io"
 	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
 	"testing"
 )
 
@@ -23,9 +21,6 @@ const (
 
 // first is where the part of this program begins.
 var first = band + count*int(crc32.ChecksumIEEE([]byte(filepath.Base(os.Args[0])))%parts)
-
-// given are the ports that tests of this process have.
-var given sync.Map
 
 // Free returns n different ports on 127.0.0.1 that nobody listens on. Until the test ends they are given to no other test of this process,
 // and but on Windows to none of a process beside it.
@@ -55,29 +50,17 @@ func Address(tb testing.TB) string {
 // claim says whether the port is the test's from now on.
 func claim(tb testing.TB, port int) bool {
 	tb.Helper()
-	if _, loaded := given.LoadOrStore(port, true); loaded {
-		return false
-	}
-	held, err := hold(port)
-	if err != nil {
-		given.Delete(port)
-		return false
-	}
-	tb.Cleanup(func() {
-		_ = held.Close()
-		given.Delete(port)
-	})
-	return true
-}
-
-// hold returns what other processes see as long as it is open; an error is that the port is not free.
-func hold(port int) (io.Closer, error) {
 	listener, err := net.Listen("tcp4", at(port)) //nolint:noctx // it does not wait
 	if err != nil {
-		return nil, err
+		return false
 	}
 	_ = listener.Close()
-	return sign(at(port))
+	held, err := sign(at(port))
+	if err != nil {
+		return false
+	}
+	tb.Cleanup(func() { _ = held.Close() })
+	return true
 }
 
 func at(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
