@@ -157,9 +157,14 @@ func (l *loop) post(w work) {
 	l.waiting = false
 	l.mu.Unlock()
 	if ring {
-		one := [8]byte{0: 1, 7: 1} // not 0 in either order of bytes
-		_, _ = unix.Write(l.bell, one[:])
+		l.ringBell()
 	}
+}
+
+// ringBell ends the loop's wait.
+func (l *loop) ringBell() {
+	one := [8]byte{0: 1, 7: 1} // not 0 in either order of bytes
+	_, _ = unix.Write(l.bell, one[:])
 }
 
 // do does one piece of work, until it waits. It says whether the goroutine still is the loop's.
